@@ -202,6 +202,7 @@ class Limits:
     )
 
     # JSON and models
+    models_removed: int = _limit(20, "models", "the most removed models that are kept")
     json_bytes: int = _limit(
         20_000_000, "bytes", "the largest text of JSON, unless its file has a smaller limit"
     )

@@ -27,6 +27,7 @@ __all__ = [
     "beside",
     "close",
     "flock",
+    "is_held",
     "is_locked",
     "release",
     "take",
@@ -101,7 +102,11 @@ def is_locked(path: Path) -> bool:
     Whoever takes the lock at the moment of the question finds it held, and should wait a little.
     Where there are no locks, a lock file counts.
     """
-    file = beside(path)
+    return is_held(beside(path))
+
+
+def is_held(file: Path) -> bool:
+    """Whether a process holds a lock file now, as :func:`is_locked` says."""
     if fcntl is None:
         return file.exists()
     try:

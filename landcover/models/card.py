@@ -41,6 +41,7 @@ __all__ = [
     "LEVELS",
     "LONGEST",
     "MAX_CARD_BYTES",
+    "MAX_FORMER",
     "MAX_PIXELS",
     "RESAMPLING",
     "RGB",
@@ -50,6 +51,7 @@ __all__ = [
     "WEIGHTS_FILE",
     "Card",
     "Count",
+    "FormerName",
     "Number",
     "parse_card",
     "read_card",
@@ -62,6 +64,8 @@ MAX_CARD_BYTES: Final = 2_000_000
 
 MAX_PIXELS: Final = 1_000
 """Maximum pixels along a side of a model's window, and metres along a side of a pixel."""
+MAX_FORMER: Final = 20
+"""Most former names in a card."""
 LONGEST: Final = {"name": 100, "title": 200, "summary": 2_000, "licence": 200}
 """Maximum characters of the texts that are shown; they have no control characters."""
 
@@ -70,6 +74,7 @@ BRIGHTNESS: Final = "picture brightness"
 """Units of pictures: red, green and blue as a picture file stores them, scaled to 0 to 1."""
 RGB: Final = "RGB"
 """The level of colour pictures."""
+_HASH_LETTERS: Final = 12
 LEVELS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "L2A": (UNITS, BAND_NAMES),
     RGB: (BRIGHTNESS, RGB_BANDS),
@@ -85,6 +90,18 @@ RESAMPLING: Final = "nearest repetition to 10 m"
 Number = Annotated[float, Strict()]
 """A finite number; JSON's true and false are rejected."""
 Count = Annotated[int, Strict(), Field(ge=0)]
+
+
+class FormerName(Schema):
+    """A name that a model had before it was renamed.
+
+    Attributes:
+        name: the name.
+        card: hash of the card with that name, by which other files refer to the model.
+    """
+
+    name: str
+    card: str
 
 
 class Card(Schema):
@@ -121,6 +138,7 @@ class Card(Schema):
         weights_sha256: of the weights file.
         parameters: number of trained values.
         licence: of the weights.
+        former: names that the model had before, oldest first; not written if empty.
     """
 
     name: str
@@ -152,6 +170,9 @@ class Card(Schema):
     looks: dict[str, ClassLook] = Field(default_factory=dict, exclude_if=lambda looks: not looks)
     activation: str = SIGMOID
     licence: str = "MIT"
+    former: Annotated[tuple[FormerName, ...], Field(max_length=MAX_FORMER)] = Field(
+        default=(), exclude_if=lambda former: not former
+    )
     version: int = CARD_VERSION
 
     @field_validator("label_sets", mode="before")
@@ -190,7 +211,7 @@ class Card(Schema):
         It also covers the weights, because the card contains their hash.
         """
         text = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return hashlib.sha256(text.encode()).hexdigest()[:_HASH_LETTERS]
 
     def write(self, folder: Path) -> None:
         """Write ``card.json`` into an existing folder; an older card is replaced at once.
@@ -254,6 +275,7 @@ _COMPLAINTS: Final[dict[str, str]] = {
     "explanation_scales": "every explanation scale must be above 0",
     "aims": "every aim must give classes thresholds between 0 and 1",
     "calibration": "the only known calibrations are none and platt",
+    "former": f"former must give at most {MAX_FORMER} names with the hash of a card each",
     "label_sets": "label_sets must bound certain and possible between 0 and 1 for each class",
 }
 """Field → error message for a value of the wrong type inside it."""
@@ -293,6 +315,13 @@ def _rules(card: Card) -> tuple[tuple[bool, str], ...]:
         *(
             (_is_line(getattr(card, field), most), f"{field} must be a text of at most {most:,}")
             for field, most in LONGEST.items()
+        ),
+        (
+            all(
+                _is_line(one.name, LONGEST["name"]) and _is_line(one.card, _HASH_LETTERS)
+                for one in card.former
+            ),
+            "former must give a name and the hash of a card each",
         ),
         (set(card.thresholds) == set(card.classes), "thresholds must name each class once"),
         (

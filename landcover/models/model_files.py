@@ -19,7 +19,15 @@ from landcover.core.errors import BadInput
 from landcover.core.regular_file import read_regular
 from landcover.core.untrusted_json import parse
 from landcover.io.guard import shown
-from landcover.models.card import CARD_FILE, MAX_CARD_BYTES, WEIGHTS_FILE, Card, read_card
+from landcover.models.card import (
+    CARD_FILE,
+    MAX_CARD_BYTES,
+    MAX_FORMER,
+    WEIGHTS_FILE,
+    Card,
+    FormerName,
+    read_card,
+)
 from landcover.models.cover import FOLDER as AREA_FOLDER
 from landcover.models.fitted_files import MAX_BYTES
 from landcover.models.model import MAX_WEIGHTS_BYTES
@@ -34,6 +42,7 @@ __all__ = [
     "limit",
     "paths",
     "rename",
+    "restamp",
     "write",
 ]
 
@@ -94,20 +103,23 @@ def contents(folder: Path) -> Iterator[tuple[str, bytes]]:
         BadInput: a file is too large or cannot be read.
     """
     for name in paths(folder):
-        path, most = folder / name, limit(name) or 0
-        try:
-            data = read_regular(path, most, inside=folder)
-        except OSError:
-            raise BadInput(
-                f"'{shown(str(path))}' cannot be read, or is a link out of the model's folder: "
-                "check its permissions, or put the file itself there."
-            ) from None
-        except ValueError:
-            raise BadInput(
-                f"'{shown(str(path))}' is larger than the limit of {most / 1e6:,.0f} MB: "
-                "it is not a file of a model."
-            ) from None
-        yield name, data
+        yield name, _read(folder, name)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    path, most = folder / name, limit(name) or 0
+    try:
+        return read_regular(path, most, inside=folder)
+    except OSError:
+        raise BadInput(
+            f"'{shown(str(path))}' cannot be read, or is a link out of the model's folder: "
+            "check its permissions, or put the file itself there."
+        ) from None
+    except ValueError:
+        raise BadInput(
+            f"'{shown(str(path))}' is larger than the limit of {most / 1e6:,.0f} MB: "
+            "it is not a file of a model."
+        ) from None
 
 
 def write(folder: Path, name: str, data: bytes) -> None:
@@ -154,16 +166,22 @@ def carry_over(source: Path, target: Path, names: Collection[str]) -> None:
         if name not in names:
             continue
         stamp = _stamped_json if name.endswith(".json") else _stamped_tensors
-        stamped = stamp(data, old, new)
+        stamped = stamp(data, _as_former(old), new)
         if stamped is not None:
             write(target, name, stamped)
 
 
-def rename(folder: Path, name: str) -> Card:
+def rename(folder: Path, name: str, *, keep_former: bool = False) -> Card:
     """Rename the model in a folder, and update the card's hash in its reports.
 
     A card's hash covers its name, and reports and the files in ``trust/`` and ``area/`` are used
     only if they contain the hash of the card next to them. Files of another card stay unchanged.
+
+    Args:
+        folder: the model folder.
+        name: the new name.
+        keep_former: whether the card keeps the old name and hash, so that what refers to the model
+            by them finds it.
 
     Returns:
         the new card.
@@ -176,22 +194,41 @@ def rename(folder: Path, name: str) -> Card:
     if old.name == name:
         return old
     new = old.with_fields(name=name)
+    if keep_former:
+        new = new.with_fields(former=(*old.former, _as_former(old))[-MAX_FORMER:])
     new.write(folder)
+    restamp(folder, _as_former(old), new)
+    return new
+
+
+def restamp(folder: Path, old: FormerName, new: Card) -> None:
+    """Replace name and hash of a card in reports and fitted files.
+
+    Args:
+        folder: a model folder, or another one with reports in ``evaluation/``.
+        old: what the files hold; files of another card stay unchanged.
+        new: the card that they belong to from now on.
+
+    Raises:
+        BadInput: a file cannot be read or written.
+    """
     for path in paths(folder):
         if not path.startswith(_WITH_HASH):
             continue
-        data = read_regular(folder / path, limit(path) or 0, inside=folder)
-        stamped = None
+        data, stamped = _read(folder, path), None
         if path.endswith(".json"):
             stamped = _stamped_json(data, old, new)
         elif path.endswith(".safetensors"):
             stamped = _stamped_tensors(data, old, new)
         if stamped is not None:
             files.write_bytes(folder / path, stamped)
-    return new
 
 
-def _stamped_json(data: bytes, old: Card, new: Card) -> bytes | None:
+def _as_former(card: Card) -> FormerName:
+    return FormerName(name=card.name, card=card.hash)
+
+
+def _stamped_json(data: bytes, old: FormerName, new: Card) -> bytes | None:
     """Return the file with the new hash; None if it is damaged or of another card.
 
     Such a file is left for its reader to report.
@@ -206,7 +243,7 @@ def _stamped_json(data: bytes, old: Card, new: Card) -> bytes | None:
         return None
 
 
-def _stamped_tensors(data: bytes, old: Card, new: Card) -> bytes | None:
+def _stamped_tensors(data: bytes, old: FormerName, new: Card) -> bytes | None:
     """Do the same for a safetensors file: eight bytes of length, a JSON header, the tensors."""
     end = 8 + int.from_bytes(data[:8], "little")
     try:
@@ -220,11 +257,11 @@ def _stamped_tensors(data: bytes, old: Card, new: Card) -> bytes | None:
     return len(text).to_bytes(8, "little") + text + data[end:]
 
 
-def _stamp(values: Any, old: Card, new: Card) -> bool:  # noqa: ANN401 - untrusted JSON
+def _stamp(values: Any, old: FormerName, new: Card) -> bool:  # noqa: ANN401 - untrusted JSON
     """Replace a card's hash and name in one object; return whether it had the old hash."""
     if not isinstance(values, dict):
         return False
-    found = values.get("card_hash") == old.hash
+    found = values.get("card_hash") == old.card
     if found:
         values["card_hash"] = new.hash
     if values.get("model") == old.name:

@@ -16,17 +16,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
 from landcover.core import disk_errors, files, home, once
-from landcover.core.errors import BadInput, CorruptModel, UnknownName
+from landcover.core.errors import BadInput, CorruptModel, LandcoverError, UnknownName
 from landcover.models import band_choice, band_subset, hub, model_files
 from landcover.models.band_choice import ModelChoice
-from landcover.models.card import CARD_FILE, RGB, Card, read_card
+from landcover.models.card import CARD_FILE, RGB, Card, FormerName, read_card
 from landcover.models.model import Model, load_model
 
 __all__ = [
@@ -115,6 +115,24 @@ class Registry:
         shipped = self.shipped_names()
         users = (name for name in self.user_names() if name in shipped)
         return tuple(name for name in users if not self._has_copy(name))
+
+    def renamed(self, name: str) -> str | None:
+        """Return the present name of a user's model that was renamed; None if there is none."""
+        return next((now for now, old in self._former() if old.name == name), None)
+
+    def by_hash(self, card_hash: str) -> str | None:
+        """Return the name of the model that has, or had under an earlier name, that card."""
+        for name in self.names():
+            with suppress(CorruptModel):
+                if self.card(name).hash == card_hash:
+                    return name
+        return next((now for now, old in self._former() if old.card == card_hash), None)
+
+    def _former(self) -> Iterator[tuple[str, FormerName]]:
+        """Present and former names of the user's models."""
+        for name in self.user_names():
+            with suppress(LandcoverError):
+                yield from ((name, old) for old in self.card(name).former)
 
     def usual(self, level: str) -> str:
         """Name of the model that is used for pixels of a level where the user names none."""
@@ -341,7 +359,7 @@ class Registry:
         if name in self.shadowed():
             raise BadInput(
                 f"'{self.user_folder(name)}' is another model with the name of a shipped one, so "
-                f"nothing can be saved for '{name}': rename that folder."
+                f"nothing can be saved for '{name}': `landcover models rename {name} NEW`."
             )
         with self.staging() as (new, place):
             model_files.copy(self.shipped / name, new)
@@ -383,7 +401,7 @@ class Registry:
         except (OSError, ValueError, RuntimeError):  # an invalid file name, or no such user
             is_folder = False
         if not is_path:
-            raise UnknownName("model", text, self.names())
+            raise UnknownName("model", text, self.names(), self.renamed(text))
         shown = text if len(text) <= 120 else f"{text[:119]}…"
         if is_folder:
             raise BadInput(

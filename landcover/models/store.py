@@ -1,4 +1,4 @@
-"""The user's models: add, remove, restore, and export or import as one zip file.
+"""The user's models: add, rename, remove, restore, and export or import as one zip file.
 
 Each model has a folder in ``LANDCOVER_HOME/models``. A new model is written to a temporary folder,
 loaded from there to check it, and only then renamed to its final place, so that other processes
@@ -17,22 +17,25 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from landcover.core import files, once
+from landcover.core import files, limits, once
 from landcover.core.errors import BadInput, LandcoverError, UnknownName
 from landcover.core.regular_file import open_regular
 from landcover.io.guard import shown
 from landcover.io.zip_reader import Budget, ZipFault, read_directory
-from landcover.models import hub, model_files
+from landcover.models import hub, model_files, renaming
 from landcover.models.card import CARD_FILE, WEIGHTS_FILE, read_card
 from landcover.models.model import MAX_WEIGHTS_BYTES, load_model
 from landcover.models.registry import Registry
 
 __all__ = [
     "MAX_ARCHIVE_BYTES",
+    "Removed",
     "add",
     "check_new",
     "export_archive",
@@ -40,6 +43,8 @@ __all__ = [
     "holds",
     "import_archive",
     "remove",
+    "removed",
+    "rename",
     "restore",
     "tidy",
 ]
@@ -47,12 +52,15 @@ __all__ = [
 MAX_ARCHIVE_BYTES: Final = MAX_WEIGHTS_BYTES + 100_000_000
 _END: Final = struct.Struct("<4s4H2LH")
 """End record of a zip file: magic, disks, entries, size and offset of the directory."""
+_TIME: Final = "%Y%m%dT%H%M%S.%f"
+"""When a model was removed, at the end of its folder's name in the trash."""
 _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
 """Date of all members, so that the same model gives the same archive."""
 
 
 def tidy(registry: Registry) -> None:
-    """Remove what killed runs of :func:`add` and :func:`import_archive` left."""
+    """Finish or remove what killed runs of :func:`add`, :func:`rename` and others left."""
+    renaming.finish(registry)
     files.remove_abandoned(registry.user)
 
 
@@ -67,11 +75,10 @@ def check_new(registry: Registry, name: str) -> None:
     published = {known.removeprefix(hub.PREFIX).casefold() for known in hub.MODELS}
     if name.casefold() in taken | published:
         kind = "shipped" if name.casefold() in taken else "published"
-        raise BadInput(f"'{name}' is the name of a {kind} model: give another one with --name.")
+        raise BadInput(f"'{name}' is the name of a {kind} model: give another name.")
     if name.casefold() in {path.name.casefold() for path in registry.user.glob("*")}:
         raise BadInput(
-            f"You already have a model '{name}': remove it with `landcover models remove {name}`, "
-            "or give another name with --name."
+            f"You already have a model '{name}': give another name, or rename or remove that one."
         )
 
 
@@ -113,8 +120,56 @@ def holds(registry: Registry, name: str, folder: Path) -> bool:
         return False
 
 
+def rename(registry: Registry, old: str, new: str) -> Path:
+    """Give a user's model another name.
+
+    Its reports and what was fitted for it stay valid, and its card keeps the old name, by which
+    models that were adapted from it find it. Runs that name it are changed by
+    :func:`landcover.jobs.runs.models.rename`, which calls this function.
+
+    Args:
+        registry: the registry that has it.
+        old: its name; also that of a model that is not used because a shipped one has the name.
+        new: its new name.
+
+    Returns:
+        its folder.
+
+    Raises:
+        BadInput: it is a shipped or published model, the name is invalid or taken, or the model is
+            being written to.
+        CorruptModel: it is damaged.
+        UnknownName: the user has no model of that name.
+    """
+    own = registry.user_names()
+    if old in registry.shipped_names() and old not in registry.shadowed():
+        raise BadInput(f"'{old}' is a shipped model: only your own models can be renamed.")
+    if old not in own:
+        raise UnknownName("model of your own", old, own)
+    if hub.is_published(old):
+        raise BadInput(f"'{old}' is a published model and keeps its name: add a copy of it.")
+    if new.casefold() == old.casefold():
+        raise BadInput(
+            f"'{new[:60]}' is the name that the model has: give one that differs in more than "
+            "capital letters."
+        )
+    tidy(registry)
+    check_new(registry, new)
+    _refuse_busy(registry.user_folder(old), old)
+    folder = renaming.move(registry, old, new)
+    once.forget()
+    return folder
+
+
+def _refuse_busy(folder: Path, name: str) -> None:
+    if file := renaming.busy(folder):
+        raise BadInput(
+            f"Another program writes '{shown(file)}' of the model '{name}' now: wait until it ends."
+        )
+
+
 def remove(registry: Registry, name: str) -> Path:
-    """Move a user's model to the trash.
+    """Move a user's model to the trash, of which only the latest are kept.
 
     For a shipped model this is the user's copy with their reports; the shipped model stays.
 
@@ -122,7 +177,7 @@ def remove(registry: Registry, name: str) -> Path:
         its folder in the trash.
 
     Raises:
-        BadInput: it is a shipped model, or it cannot be moved.
+        BadInput: it is a shipped model, is being written to, or cannot be moved.
         UnknownName: the user has no model of that name.
     """
     own, folder = registry.user_names(), registry.user_folder(name)
@@ -130,8 +185,9 @@ def remove(registry: Registry, name: str) -> Path:
         raise BadInput(f"'{name}' is a shipped model: only your own models can be removed.")
     if name not in own:
         raise UnknownName("model of your own", name, own)
+    _refuse_busy(folder, name)
     trash = _trash(registry)
-    moment = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    moment = datetime.now(UTC).strftime(_TIME)
     before = max(
         (path.name.rpartition("@")[2] for path in trash.glob(f"{folder.name}@*")), default=""
     )
@@ -146,37 +202,81 @@ def remove(registry: Registry, name: str) -> Path:
             f"The model '{name}' cannot be moved to '{trash}': {error.strerror or error}."
         ) from None
     once.forget()
+    with suppress(BadInput):  # an older one that cannot be deleted; this one was removed
+        forget_removed(registry, keep=limits.current().models_removed)
     return target
 
 
-def restore(registry: Registry, name: str) -> Path:
-    """Move the most recently removed model of that name back to the user's models.
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    """A model in the trash.
+
+    Attributes:
+        id: by which :func:`restore` brings back this one, also if a later one had the same name.
+        name: its name among the user's models.
+        when: when it was removed, in UTC; None if that is not known.
+        folder: its folder.
+    """
+
+    id: str
+    name: str
+    when: datetime | None
+    folder: Path
+
+
+def removed(registry: Registry) -> list[Removed]:
+    """List the models that can be restored, the latest first."""
+    trash = _trash(registry)
+    found = []
+    for folder in once.folders_with(trash, CARD_FILE):
+        name, _, moment = folder.rpartition("@")
+        if model_files.is_name(name):
+            known = f"{hub.PREFIX}{name}" if f"{hub.PREFIX}{name}" in hub.MODELS else name
+            one = Removed(id=folder, name=known, when=_when(moment), folder=trash / folder)
+            found.append((moment, one))
+    return [one for _, one in sorted(found, key=lambda pair: pair[0], reverse=True)]
+
+
+def _when(moment: str) -> datetime | None:
+    try:
+        return datetime.strptime(moment.rstrip("+"), _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def restore(registry: Registry, name: str) -> str:
+    """Move a removed model back to the user's models.
+
+    Args:
+        registry: the registry that had it.
+        name: its name, for the one of that name that was removed last; or the id of
+            :func:`removed`.
 
     Returns:
-        its folder.
+        its name.
 
     Raises:
         BadInput: another model has that name now, or it cannot be moved.
         UnknownName: there is no such model in the trash.
     """
-    trash = _trash(registry)
-    stem = name.removeprefix(hub.PREFIX)
-    found = sorted(path.parent for path in trash.glob(f"*@*/{CARD_FILE}"))
-    names = {path.name.rpartition("@")[0] for path in found}
-    if stem not in names:
-        raise UnknownName("removed model", name, names)
-    folder = registry.user_folder(name)
+    found = removed(registry)
+    last = next((one for one in found if name in (one.id, one.name)), None)
+    if last is None:
+        raise UnknownName("removed model", name, {one.name for one in found})
+    folder = registry.user_folder(last.name)
     if folder.exists():
-        raise BadInput(f"You have another model '{name}' now: remove it first, then restore.")
-    last = [path for path in found if path.name.rpartition("@")[0] == stem][-1]
+        raise BadInput(
+            f"You have another model '{last.name}' now: rename or remove it first, then restore."
+        )
     try:
-        last.rename(folder)
+        last.folder.rename(folder)
     except OSError as error:
         raise BadInput(
-            f"The model '{name}' cannot be moved back from '{last}': {error.strerror or error}."
+            f"The model '{last.name}' cannot be moved back from '{last.folder}': "
+            f"{error.strerror or error}."
         ) from None
     once.forget()
-    return folder
+    return last.name
 
 
 def forget_removed(registry: Registry, keep: int) -> None:
