@@ -255,6 +255,7 @@ def _card(
     }
     return base.with_fields(
         name=name,
+        former=(),
         title=f"{base.title}, adapted"[:200],
         summary=f"{base.title} with its scores corrected by what a user said of {len(own)} "
         f"windows. {judgement.reason}",

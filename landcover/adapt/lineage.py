@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from landcover.models.card import Card
+
+if TYPE_CHECKING:  # this module is light to import
+    from landcover.models.registry import Registry
 
 __all__ = ["ADAPTATION", "lineage", "logged_name", "parent", "window_name", "windows"]
 
@@ -18,10 +21,19 @@ def lineage(card: Card) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def parent(card: Card) -> str | None:
-    """Return the name of the model that an adapted model comes from; None for others."""
+def parent(card: Card, models: Registry | None = None) -> str | None:
+    """Return the name of the model that an adapted model comes from; None for others.
+
+    Args:
+        card: of the adapted model.
+        models: where the other model is; if given, it is found by its card, and the name is the
+            present one if it was renamed.
+    """
     found = lineage(card)
-    return None if found is None else str(found.get("parent"))
+    if found is None:
+        return None
+    now = None if models is None else models.by_hash(str(found.get("parent_card")))
+    return now or str(found.get("parent"))
 
 
 def logged_name(card: Card) -> str:

@@ -16,6 +16,7 @@ import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,7 @@ from landcover.core.text import plain
 __all__ = [
     "LOCK_FILE",
     "aside",
+    "copy_folder",
     "free_bytes",
     "is_own",
     "lock",
@@ -161,6 +163,41 @@ def settle(part: Path, path: Path, *, durable: bool = True) -> None:
         part.replace(path)
         if durable:
             _sync(path.parent)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copy a folder in a folder of :func:`aside`, by links to its files where that is possible.
+
+    This module only ever replaces files, so the copies do not change with each other. Locks and
+    temporary folders are left out.
+
+    Args:
+        source: the folder.
+        target: the copy, which must not exist.
+
+    Raises:
+        BadInput: it holds a link or a device, or the copy cannot be written.
+    """
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        for path in (Path(folder, name) for name in names):
+            kind = path.lstat().st_mode
+            if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+                raise BadInput(
+                    f"'{plain(path.name)}' in '{plain(source.name)}' is a link or a device: put "
+                    "the file itself there, or move it away."
+                )
+        return [name for name in names if is_own(name)]
+
+    with disk_errors.explained(target, folder=True):
+        shutil.copytree(source, target, ignore=left_out, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copy2(source, target)
 
 
 def make_folder(path: Path) -> None:

@@ -181,7 +181,7 @@ def rename(folder: Path, name: str, *, keep_former: bool = False) -> Card:
         folder: the model folder.
         name: the new name.
         keep_former: whether the card keeps the old name and hash, so that what refers to the model
-            by them finds it.
+            by them finds it. A copy keeps none.
 
     Returns:
         the new card.
@@ -193,9 +193,8 @@ def rename(folder: Path, name: str, *, keep_former: bool = False) -> Card:
     old = read_card(folder)
     if old.name == name:
         return old
-    new = old.with_fields(name=name)
-    if keep_former:
-        new = new.with_fields(former=(*old.former, _as_former(old))[-MAX_FORMER:])
+    former = (*old.former, _as_former(old))[-MAX_FORMER:] if keep_former else ()
+    new = old.with_fields(name=name, former=former)
     new.write(folder)
     restamp(folder, _as_former(old), new)
     return new

@@ -9,17 +9,12 @@ that changes the user's models does that.
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import stat
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from landcover.core import disk_errors, files, locks, untrusted_json
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.regular_file import read_regular
-from landcover.io.guard import shown
 from landcover.models import model_files
 from landcover.models.card import read_card
 from landcover.models.model import load_model
@@ -44,8 +39,7 @@ def move(registry: Registry, old: str, new: str) -> Path:
     note = registry.user / _NOTE
     with files.lock_file(note, wait_s=_PATIENCE_S), registry.staging() as (made, place):
         made.rmdir()
-        with disk_errors.explained(target, folder=True):
-            _clone(source, made)
+        files.copy_folder(source, made)
         model_files.rename(made, target.name, keep_former=True)
         load_model(made, "cpu")
         files.write_text(note, json.dumps({"old": source.name, "new": target.name}))
@@ -92,32 +86,3 @@ def _drop(old: Path, away: Path, note: Path) -> None:
     with disk_errors.explained(old, folder=True):
         old.rename(away)
         note.unlink()
-
-
-def _clone(source: Path, target: Path) -> None:
-    """Copy a folder by links to its files, which are only ever replaced, never changed.
-
-    Raises:
-        BadInput: it holds something else than files and folders.
-        OSError: it cannot be read, or the target cannot be written.
-    """
-
-    def left_out(folder: str, names: list[str]) -> list[str]:
-        for name in names:
-            kind = (Path(folder) / name).lstat().st_mode
-            if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
-                raise BadInput(
-                    f"'{shown(str(Path(folder) / name))}' is a link or a device: put the file "
-                    "itself there, or move it away, then rename the model."
-                )
-        return [name for name in names if files.is_own(name)]
-
-    copy: Callable[[str, str], object] = _link
-    shutil.copytree(source, target, ignore=left_out, copy_function=copy)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links
-        shutil.copy2(source, target)

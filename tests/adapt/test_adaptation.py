@@ -109,6 +109,21 @@ def test_it_is_saved_registered_and_loaded_like_other_models(tmp_path: Path) -> 
     assert parent(again.card) == "own"
 
 
+def test_the_parent_is_found_after_it_was_renamed(tmp_path: Path) -> None:
+    models = Registry(shipped=tmp_path / "zoo", home=tmp_path / "home")
+    tiny.tiny_folder(models.user / "base", name="base")
+    store.rename(models, "base", "second")
+    adapt(models.load("second", "cpu"), corrected(), "own").save(models.user / "own")
+    assert models.card("own").former == ()
+    store.rename(models, "second", "third")
+    assert parent(models.card("own")) == "second", "as it was then"
+    assert parent(models.card("own"), models) == "third"
+    tiny.tiny_folder(models.user / "second", name="second", title="Another net")
+    assert parent(models.card("own"), models) == "third"
+    store.add(models, "third", "copy")
+    assert models.card("copy").former == ()
+
+
 def test_places_that_a_model_is_adapted_to_are_not_left_out_again() -> None:
     once = adapt(tiny.tiny_model(), corrected(), "own").model
     twice = adapt(once, corrected(4, first=50), "twice").model

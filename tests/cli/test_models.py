@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from landcover import nets
 from landcover.cli.exit_status import BAD, DONE, SOME_FAILED
 from landcover.cli.main import main
+from landcover.core import limits
 from landcover.core.classes import CLASS_NAMES
 from landcover.models import model_files, registry
 from landcover.models.card import CARD_FILE, MAX_CARD_BYTES, WEIGHTS_FILE, read_card
@@ -241,6 +242,39 @@ def test_a_removed_model_can_be_restored(run: Run, known: Registry, folder: Path
     (oldest, _) = sorted((known.user.parent / "trash" / "models").iterdir())
     assert run("models", "add", oldest, "--name", "mine")[0] == DONE
     assert known.card("mine") == card
+
+
+def test_any_removed_model_can_be_restored(run: Run, known: Registry, folder: Path) -> None:
+    assert run("models", "removed") == (DONE, "No removed model is kept.\n", "")
+    for source in (folder, "shipped"):
+        run("models", "add", source, "--name", "mine")
+        run("models", "remove", "mine")
+    rows = json.loads(run("models", "removed", "--json")[1])
+    assert [row["name"] for row in rows] == ["mine", "mine"]
+    assert rows[0]["removed"] > rows[1]["removed"]
+    assert f"undo: landcover models restore {rows[1]['id']}" in run("models", "removed")[1]
+    assert "Restored 'mine'" in run("models", "restore", rows[1]["id"])[1]
+    assert known.card("mine").title == "Trained here", "the one that was removed first"
+
+
+def test_a_limited_number_of_removed_models_is_kept(run: Run, folder: Path) -> None:
+    with limits.changed(models_removed=2):
+        for number in range(3):
+            run("models", "add", folder, "--name", f"m{number}")
+            run("models", "remove", f"m{number}")
+    rows = json.loads(run("models", "removed", "--json")[1])
+    assert [row["name"] for row in rows] == ["m2", "m1"]
+
+
+def test_a_renamed_model_works_by_its_new_name(run: Run, known: Registry, folder: Path) -> None:
+    run("models", "add", folder, "--name", "mine")
+    status, out, err = run("models", "rename", "mine", "better")
+    assert (status, err) == (DONE, "")
+    assert out == "Renamed 'mine' to 'better': landcover classify SOURCE --model better\n"
+    assert known.user_names() == ["better"]
+    assert "did you mean 'better'" in error(run("models", "export", "mine", folder / "x.zip"))
+    assert "only your own models" in error(run("models", "rename", "shipped", "x"))
+    assert "is the name of a shipped model" in error(run("models", "rename", "better", "shipped"))
 
 
 def test_the_model_removed_last_is_restored_after_the_clock_was_set_back(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -130,8 +131,8 @@ def test_a_model_that_is_written_to_waits(models: Registry) -> None:
     folder = models.user / "old"
     with disk.lock_file(folder / "trust" / "novelty"):
         for change in (
-            lambda: store.rename(models, "old", "new"),
-            lambda: store.remove(models, "old"),
+            partial(store.rename, models, "old", "new"),
+            partial(store.remove, models, "old"),
         ):
             with pytest.raises(BadInput, match="Another program writes 'novelty'"):
                 change()

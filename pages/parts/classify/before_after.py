@@ -55,7 +55,7 @@ def parent_of(name: str) -> str | None:
     from landcover.adapt.lineage import parent  # noqa: PLC0415 - loads torch
 
     try:
-        found = parent(loaded_models.card(name))
+        found = parent(loaded_models.card(name), loaded_models.registry_of(name))
         return None if found is None else loaded_models.known(found)
     except LandcoverError:
         return None

@@ -36,16 +36,18 @@ def show() -> None:
 
 def mine() -> dict[str, dict[str, Any]]:
     """Return the adapted models that this user may remove, with what their cards say of it."""
-    from landcover.adapt.lineage import lineage  # noqa: PLC0415 - loads torch
+    from landcover.adapt.lineage import lineage, parent  # noqa: PLC0415 - loads torch
 
     registry = _registry()
     if registry is None:
         return {}
-    found = {}
+    found = dict[str, dict[str, Any]]()
     for name in registry.user_names():
         with suppress(LandcoverError):
-            found[name] = lineage(registry.card(name))
-    return {name: said for name, said in found.items() if said is not None}
+            card = registry.card(name)
+            if (said := lineage(card)) is not None:
+                found[name] = {**said, "parent": parent(card, registry)}
+    return found
 
 
 def _registry() -> Registry | None:
