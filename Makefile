@@ -35,6 +35,11 @@ $(VENV)/.dev: $(VENV)/.app requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	touch $@
 
+# MLflow, an extra of the app that only the long tests need.
+$(VENV)/.mlflow: $(VENV)/.dev requirements-mlflow.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-mlflow.txt
+	touch $@
+
 static/tiles: $(VENV)/.app
 	$(BIN)/python tools/unpack_basemap.py
 
@@ -74,12 +79,12 @@ test: setup check docs tools-of-tests
 	$(PYTEST) -m "not slow" $(POOL)
 	$(PYTEST) $(WORKERS) --dist=loadfile -m "not slow" tests/browser
 
-test-all: setup check docs tools-of-tests
+test-all: setup check docs tools-of-tests $(VENV)/.mlflow
 	$(MAIN) --hypothesis-profile=all
 	$(PYTEST) --hypothesis-profile=all $(POOL)
 	$(PYTEST) $(WORKERS) --dist=loadfile tests/browser
 
-coverage: setup $(VENV)/.dev tools-of-tests
+coverage: setup $(VENV)/.dev $(VENV)/.mlflow tools-of-tests
 	$(MAIN) --hypothesis-profile=all --cov=landcover --cov=pages --cov=app --cov-branch \
 	    --cov-report=json:build/coverage.json
 	@$(BIN)/python -c 'import json; t = json.load(open("build/coverage.json"))["totals"]; \

@@ -17,6 +17,7 @@ from landcover.cli.training_bar import Bar
 from landcover.core.errors import BadInput, LandcoverError
 
 if TYPE_CHECKING:
+    from landcover.train.callbacks import Training
     from landcover.train.recipes.order import Order
 
 __all__ = ["BAD", "DEFAULT", "INTERRUPTED", "add_commands", "add_lessons", "config_path"]
@@ -81,7 +82,15 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     train.add_argument("--shards", type=int, help="overrides the configuration")
     train.add_argument("--device", default="auto", help="auto, cpu, cuda or mps")
     train.add_argument(
-        "--tensorboard", type=Path, metavar="DIR", help="also write curves for TensorBoard"
+        "--track",
+        action="append",
+        default=[],
+        metavar="NAME=PLACE",
+        help="also record the training elsewhere: tensorboard=DIR, or mlflow=URI with the address "
+        "of a server (https://…) or a file (sqlite:///FILE); may be repeated",
+    )
+    train.add_argument(
+        "--tensorboard", type=Path, metavar="DIR", help="the same as --track tensorboard=DIR"
     )
     train.add_argument("--queue", action="store_true", help=runs.QUEUE_HELP.format(what="train"))
     train.add_argument(
@@ -155,7 +164,6 @@ def _queue(options: argparse.Namespace) -> int:
         )
     model = _model(options)
     file = config_path(options.config) if options.config is not None else None
-    board = {} if options.tensorboard is None else {"tensorboard": str(options.tensorboard)}
     return runs.queue(
         RunOrder(
             kind="train",
@@ -169,7 +177,7 @@ def _queue(options: argparse.Namespace) -> int:
             seed=options.seed,
             shards=options.shards,
             device=options.device,
-            trackers=board,
+            trackers=_trackers(options),
             teacher=options.teacher and options.teacher.absolute(),
             unlabelled=options.unlabelled and options.unlabelled.absolute(),
         )
@@ -220,9 +228,8 @@ def _make(options: argparse.Namespace, order: Order) -> None:
     from landcover.models import registry  # noqa: PLC0415
     from landcover.train.recipes import table  # noqa: PLC0415
 
-    pictures = options.dataset in datasets.PICTURES
     name = _model(options)
-    if pictures and name != registry.PICTURE_MODEL:
+    if options.dataset in datasets.PICTURES and name != registry.PICTURE_MODEL:
         raise BadInput(
             f"The model '{name}' is not trained on pictures: leave --model out, or give "
             "--dataset bigearthnet."
@@ -235,20 +242,38 @@ def _make(options: argparse.Namespace, order: Order) -> None:
 @contextmanager
 def _shown(bar: Bar, options: argparse.Namespace, *, is_main: bool) -> Iterator[None]:
     """Show progress, in the first process only."""
+    from landcover.train import trackers  # noqa: PLC0415
     from landcover.train.callbacks import use_callbacks  # noqa: PLC0415
-    from landcover.train.tensorboard_log import TensorBoardLog  # noqa: PLC0415
 
     if not is_main:
         yield
         return
-    log = TensorBoardLog(options.tensorboard) if options.tensorboard is not None else None
     try:
-        with use_callbacks(bar, *([log] if log else [])):
+        with trackers.tracking(_trackers(options), _training(options)), use_callbacks(bar):
             yield
     finally:
         bar.display.close()
-        if log:
-            log.close()
+
+
+def _trackers(options: argparse.Namespace) -> dict[str, str]:
+    """Name of each tracker → its place."""
+    from landcover.train import trackers  # noqa: PLC0415
+
+    board = [] if options.tensorboard is None else [f"tensorboard={options.tensorboard}"]
+    return trackers.named([*board, *options.track])
+
+
+def _training(options: argparse.Namespace) -> Training:
+    from landcover.train.callbacks import Training  # noqa: PLC0415
+
+    settings = {
+        "dataset": options.dataset,
+        "model": _model(options),
+        "fit": options.fit,
+        "configuration": options.config or "",
+        "device": options.device,
+    }
+    return Training(name=options.out.resolve().name, folder=options.out, settings=settings)
 
 
 def _order(options: argparse.Namespace) -> Order:

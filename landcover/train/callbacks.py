@@ -6,16 +6,28 @@ training code does not have to pass callbacks on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
     from landcover.train.history import Epoch
 
-__all__ = ["Callback", "StepProgress", "active_callbacks", "use_callbacks"]
+__all__ = [
+    "Callback",
+    "Outcome",
+    "StepProgress",
+    "Tracker",
+    "Training",
+    "active_callbacks",
+    "use_callbacks",
+]
+
+Outcome = Literal["finished", "stopped", "failed"]
+"""How a training ended; ``stopped`` by the user, so that it can be resumed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +61,28 @@ class Callback(Protocol):
 
     def epoch(self, run: str, entry: Epoch, epochs: int) -> None:
         """Handle the end of an epoch, after its checkpoint was written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What trackers record about a training, which may consist of several fits.
+
+    Attributes:
+        name: the name that people read.
+        folder: the model folder that it writes; its fits are in ``runs`` there.
+        settings: what was ordered: data set, model, and what else identifies the training.
+    """
+
+    name: str
+    folder: Path
+    settings: Mapping[str, object]
+
+
+class Tracker(Callback, Protocol):
+    """A callback that records a training elsewhere: see :mod:`landcover.train.trackers`."""
+
+    def close(self, outcome: Outcome = "finished") -> None:
+        """Record how the training ended, and close files and connections."""
 
 
 _CALLBACKS: ContextVar[tuple[Callback, ...]] = ContextVar("callbacks", default=())

@@ -20,14 +20,13 @@ from landcover.cli.main import main
 from landcover.cli.progress import Display
 from landcover.cli.training_bar import Bar
 from landcover.core.classes import CLASS_NAMES
-from landcover.core.errors import BadInput
 from landcover.datasets import open_dataset
 from landcover.datasets.convert import convert
 from landcover.train.callbacks import StepProgress, active_callbacks, use_callbacks
 from landcover.train.history import Epoch
-from landcover.train.tensorboard_log import TensorBoardLog
 from tests.conftest import ROOT
 from tests.support import bigearthnet_tree as tree
+from tests.support import mlflow_store, tracked
 from tests.support.interrupts import interrupted
 
 SETTINGS = {
@@ -283,30 +282,29 @@ def test_callbacks_apply_only_inside() -> None:
     assert active_callbacks() == ()
 
 
-def test_missing_tensorboard_is_one_sentence(
-    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
-    monkeypatch.setitem(sys.modules, "tensorboard", None)
-    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
-    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard.writer", raising=False)
-    assert main([*arguments, "--tensorboard", str(tmp_path / "curves")]) == BAD
-    err = capsys.readouterr().err
-    assert "pip install 'landcover[tensorboard]'" in err
-    assert err.count("\n") == 1
-    with pytest.raises(BadInput):
-        TensorBoardLog(tmp_path)
+def test_a_tracker_that_cannot_be_used_is_one_sentence_before_the_training(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for tracker in ("curves", "wandb=x", "mlflow=nowhere", "tensorboard="):
+        assert main([*arguments, "--track", tracker]) == BAD
+        assert capsys.readouterr().err.count("\n") == 1
+    assert main([*arguments, "--tensorboard", "a", "--track", "tensorboard=b"]) == BAD
+    assert "is given twice" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_tensorboard_gets_the_history(tmp_path: Path) -> None:
-    events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    log = TensorBoardLog(tmp_path)
-    log.step(progress(1))
-    log.epoch("train", replace(ENTRY, epoch=1), 2)
-    log.epoch("train", ENTRY, 2)
-    log.close()
-    found = events.EventAccumulator(str(tmp_path / "train"))
-    found.Reload()
-    assert [(e.step, e.value) for e in found.Scalars("train_loss")] == [(1, 0.5), (2, 0.5)]
-    assert "val_accuracy" not in found.Tags()["scalars"]
+def test_trackers_get_the_curves_of_the_history(arguments: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "curves.db"
+    tracks = ["--track", f"tensorboard={tmp_path}/curves"]
+    if mlflow_store.INSTALLED:
+        tracks += ["--track", f"mlflow=sqlite:///{file}"]
+    assert main([*arguments, *tracks]) == DONE
+    rows = (tmp_path / "model/runs/train/history.jsonl").read_text().splitlines()
+    history = [json.loads(row) for row in rows]
+    for name in ("train_loss", "val_micro_ap", "learning_rate"):
+        expected = [(row["epoch"], pytest.approx(row[name], rel=1e-6)) for row in history]
+        assert tracked.scalars(tmp_path / "curves/train", name) == expected
+        if mlflow_store.INSTALLED:
+            (run,) = mlflow_store.runs_in(file)
+            assert run.data.params["model"] == "landcover-cnn"
+            assert mlflow_store.points(file, run, f"train/{name}") == expected

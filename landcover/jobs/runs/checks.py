@@ -15,9 +15,10 @@ from landcover.jobs.runs import folder, record, settings, testing
 from landcover.jobs.runs.order import RunOrder
 from landcover.models import registry, store
 from landcover.models.devices import pick_device
+from landcover.train import trackers
 from landcover.train.recipes import build, table, trainable
 
-__all__ = ["LEAST_ROOM", "check", "check_name"]
+__all__ = ["LEAST_ROOM", "check", "check_name", "tracked"]
 
 LEAST_ROOM: Final = 200_000_000
 """Bytes of the disk below which no run is started."""
@@ -68,14 +69,21 @@ def check_name(order: RunOrder, *, run: Path | None = None) -> None:
             )
 
 
+def tracked(order: RunOrder) -> dict[str, str]:
+    """Where the trackers of an order write, seen from any folder; empty for the run's own.
+
+    Raises:
+        UnknownName: there is no such tracker.
+        BadInput: its package is not installed, or it cannot write there.
+    """
+    found = trackers.checked(order.places(folder.runs()))
+    return {name: place and found[name] for name, place in order.trackers.items()}
+
+
 def _check_training(order: RunOrder) -> None:
     config = settings.configuration(order)
     settings.refuse_other_data(order)
-    if order.trackers:
-        raise BadInput(
-            "A queued training cannot be recorded by a tracker yet: leave it out, or train without "
-            "--queue."
-        )
+    tracked(order)
     model = trainable.find(order.model)
     if model.missing:
         raise BadInput(model.missing)

@@ -72,6 +72,7 @@ def details(run: Run) -> str:
         "best AP": number(run.best_ap) if run.history else "",
         "last": run.history[-1].text(len(run.history)) if run.history else "",
         "files": str(run.folder),
+        **run.order.places(run.folder),
         **{name: _shown(value) for name, value in settings.values_of(run).items()},
     }
     return "\n".join(columns([(name, text) for name, text in lines.items() if text]))

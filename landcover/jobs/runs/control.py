@@ -28,7 +28,8 @@ def start(order: RunOrder) -> Run:
     Raises:
         LandcoverError: the order cannot be carried out.
     """
-    order = replace(order, root=order.root.expanduser().absolute())
+    # A run has another current folder.
+    order = replace(order, root=order.root.expanduser().absolute(), trackers=checks.tracked(order))
     checks.check(order)
     with folder.changing():
         checks.check_name(order)

@@ -12,10 +12,12 @@ from landcover.core import limits, untrusted_json
 from landcover.core.errors import BadInput
 from landcover.core.text import plain
 
-__all__ = ["Fit", "Kind", "RunOrder"]
+__all__ = ["CURVES_FOLDER", "Fit", "Kind", "RunOrder"]
 
 Kind = Literal["train", "test"]
 Fit = Literal["train", "train+validation"]
+CURVES_FOLDER: Final = "tensorboard"
+"""Where a tracker writes in the folder of a run if no other place is named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class RunOrder:
         epochs, seed, shards: override the configuration; None keeps its value.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         bands: that the net takes; empty for the model's own.
-        trackers: name of a tracker → where it writes.
+        trackers: name of a tracker → where it writes; empty for the run's own folder.
         teacher, unlabelled: files that only some models learn from.
 
     Raises:
@@ -82,6 +84,10 @@ class RunOrder:
         ):
             if number is not None and not least <= number < 2**31:
                 raise BadInput(f"A run's {what} is a whole number from {least}.")
+
+    def places(self, run: Path) -> dict[str, str]:
+        """Name of each tracker → where it writes, for the folder of a run."""
+        return {name: place or str(run / CURVES_FOLDER) for name, place in self.trackers.items()}
 
     def to_json(self) -> str:
         """Write as JSON, which :meth:`from_json` reads.

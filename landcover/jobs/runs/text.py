@@ -45,6 +45,7 @@ def as_dict(run: Run) -> dict[str, Any]:
         "best_macro_ap": none_if_nan(run.best_ap),
         "model": run.model,
         "folder": str(run.folder),
+        "trackers": run.order.places(run.folder),
     }
 
 

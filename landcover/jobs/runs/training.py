@@ -12,7 +12,8 @@ from landcover.jobs.runs import folder, settings
 from landcover.jobs.runs.order import RunOrder
 from landcover.jobs.runs.progress import RunLog, write_history
 from landcover.models import registry, store
-from landcover.train.callbacks import use_callbacks
+from landcover.train import trackers
+from landcover.train.callbacks import Training, use_callbacks
 from landcover.train.checkpoint import CHECKPOINT_FILE
 from landcover.train.recipes import table
 
@@ -32,7 +33,8 @@ def train(order: RunOrder, run: Path) -> str:
     log = RunLog(run, fits=2 if order.fit == "train+validation" else 1)
     dataset = datasets.open_any(order.dataset, order.root)
     log.report(Progress(what="Reading the data set"))
-    with use_callbacks(log):
+    recorded = Training(name=order.name, folder=out, settings=_facts(order))
+    with trackers.tracking(order.places(run), recorded), use_callbacks(log):
         table.make(order.model, dataset, out, settings.to_order(order, run))
     write_history(run)
     # The run may have been renamed meanwhile.
@@ -45,3 +47,13 @@ def train(order: RunOrder, run: Path) -> str:
             checkpoint.unlink()
     print(f"Added to your models as '{name}'.", flush=True)  # noqa: T201 - to the log
     return name
+
+
+def _facts(order: RunOrder) -> dict[str, object]:
+    """What identifies a training, for trackers."""
+    return {
+        "dataset": order.dataset,
+        "model": order.model,
+        "fit": order.fit,
+        "device": order.device,
+    }

@@ -14,11 +14,21 @@ from landcover.core import limits
 from landcover.core.errors import BadInput, LandcoverError, UnknownName
 from landcover.jobs.runs import control, folder, record, work
 from landcover.jobs.runs.order import RunOrder
+from landcover.jobs.runs.record import Run
 from landcover.jobs.runs.testing import report_of
 from landcover.models import registry
 from landcover.nets.efficientnet_lite0 import Lite0
+from landcover.train.history import Epoch
 from landcover.train.recipes import eurosat
-from tests.support import disks, eurosat_tree, imagenet_package, own_folder, runs
+from tests.support import (
+    disks,
+    eurosat_tree,
+    imagenet_package,
+    mlflow_store,
+    own_folder,
+    runs,
+    tracked,
+)
 from tests.support.tiny import tiny_folder
 
 
@@ -86,7 +96,9 @@ def test_runs_wait_in_the_order_in_which_they_were_queued(root: Path) -> None:
         ({"settings": {"augmentation": {"brightness": "much"}, "batch": 4}}, "onfiguration"),
         ({"settings": {"net_options": {"fish": 1}, "batch": 4}}, "net_options"),
         ({"bands": ("B99",)}, "B99"),
-        ({"trackers": {"tensorboard": "x"}}, "tracker"),
+        ({"trackers": {"fish": "x"}}, "tracker"),
+        ({"trackers": {"tensorboard": __file__}}, "folder that can be written"),
+        ({"trackers": {"mlflow": ""}}, "address of a server"),
         ({"model": "landcover-cnn-rgb", "bands": ("B02",)}, "cannot be chosen"),
         ({"kind": "test", "model": "class-prior", "settings": {"fish": 1}}, "fish"),
         ({"kind": "test", "model": "class-prior", "settings": {"bootstraps": 1}}, "bootstraps"),
@@ -259,6 +271,41 @@ def test_the_bands_of_a_net_can_be_chosen(root: Path) -> None:
     run = control.start(runs.order(root, epochs=1, bands=("B08", "B04")))
     assert work.compute(run.folder) == "mine"
     assert registry.default().card("mine").bands == ("B04", "B08")
+
+
+def test_a_run_is_recorded_by_trackers(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    places, seen = {"tensorboard": "curves"}, {"tensorboard": str(tmp_path / "curves")}
+    if mlflow_store.INSTALLED:
+        places["mlflow"] = "sqlite:///mine.db"
+        seen["mlflow"] = f"sqlite:///{tmp_path / 'mine.db'}"
+    run = control.start(runs.order(root, trackers=places))
+    assert run.order.trackers == seen
+    monkeypatch.chdir(run.folder)  # where a run computes
+    work.compute(run.folder)
+    losses = [(n, pytest.approx(one.train_loss, rel=1e-6)) for n, one in enumerate(_epochs(run), 1)]
+    assert len(losses) == 2
+    assert tracked.scalars(tmp_path / "curves" / "train", "train_loss") == losses
+    if mlflow_store.INSTALLED:
+        (recorded,) = mlflow_store.runs_in(tmp_path / "mine.db")
+        assert (recorded.info.run_name, recorded.info.status) == ("mine", "FINISHED")
+        assert recorded.data.params["train/batch"] == "4"
+        assert mlflow_store.points(tmp_path / "mine.db", recorded, "train/train_loss") == losses
+
+
+def test_a_run_s_own_folder_takes_event_files(root: Path) -> None:
+    run = control.start(runs.order(root, epochs=1, trackers={"tensorboard": ""}))
+    assert run.order.trackers == {"tensorboard": ""}
+    assert run.order.places(run.folder) == {"tensorboard": str(run.folder / "tensorboard")}
+    work.compute(run.folder)
+    ((epoch, _),) = tracked.scalars(run.folder / "tensorboard" / "train", "train_loss")
+    assert epoch == 1
+
+
+def _epochs(run: Run) -> tuple[Epoch, ...]:
+    return record.run_of(run.id).history
 
 
 def test_a_data_set_of_one_s_own_is_trained_on_and_tested(tmp_path: Path) -> None:
