@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,43 @@ def test_what_cannot_be_started_is_said(home: Path, example: Path) -> None:  # n
     press(page, "Start training")
     assert "learns from Dynamic World" in said(page)
     assert record.all_runs() == ()
+
+
+def test_a_training_is_recorded_where_the_form_says(
+    home: Path, example: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "mlflow.py").touch()  # where it is not installed
+    monkeypatch.syspath_prepend(str(home))
+    page = opened(example)
+    page.checkbox(key="train_tensorboard").set_value(True)
+    page.text_input(key="train_mlflow").set_value("databricks").run()
+    assert len(page.error) == 1
+    assert "MLflow's place is the address of a server (https://…) or a file" in said(page)
+    assert not any(one.label == "Start training" for one in page.button)
+    page.text_input(key="train_mlflow").set_value("https://mlflow.example.org").run()
+    page = press(page, "Start training")
+    assert ordered().trackers == {"tensorboard": "", "mlflow": "https://mlflow.example.org"}
+    (run,) = record.all_runs()
+    assert f"tensorboard --logdir {run.folder / 'tensorboard'}" in [one.value for one in page.code]
+    assert "Recorded in MLflow: https://mlflow.example.org" in said(page)
+
+
+def test_trackers_that_are_not_installed_or_not_for_visitors_have_no_field(
+    home: Path,  # noqa: ARG001
+    example: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("mlflow", "tensorboard"):
+        monkeypatch.setitem(sys.modules, name, None)
+    page = opened(example)
+    assert "run `pip install 'landcover[mlflow]'` and start" in said(page)
+    assert "run `pip install 'landcover[tensorboard]'` and start" in said(page)
+    monkeypatch.delenv(taught.VARIABLE)
+    monkeypatch.setenv(training.VARIABLE, "1")
+    page = opened(example)
+    assert "landcover[mlflow]" not in said(page)
+    keys = [one.key for one in (*page.checkbox, *page.text_input)]
+    assert not {"train_mlflow", "train_tensorboard"} & set(keys)
 
 
 def test_pictures_have_their_own_model_and_phases(

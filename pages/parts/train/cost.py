@@ -25,7 +25,7 @@ _MOST: Final = 30
 
 def show(order: RunOrder) -> None:
     """Say what an order costs; measure it first if it is not known."""
-    key = replace(order, name="any").to_json()
+    key = replace(order, name="any", trackers={}).to_json()
     found = _found().get(key)
     if isinstance(found, Cost):
         st.info(theme.literal(found.sentence), icon=":material/timer:")

@@ -12,7 +12,7 @@ from landcover.jobs.runs.order import Fit, RunOrder
 from landcover.models import registry, store
 from landcover.train.recipes.trainable import Trainable, for_size
 from pages.parts.shared import elements, theme, widgets
-from pages.parts.train import cost, model, settings
+from pages.parts.train import cost, model, settings, tracking
 from pages.parts.train.folder import Data
 
 FAILED: Final = "train_failed"
@@ -77,7 +77,10 @@ def _order(data: Data) -> RunOrder | None:
         help="Epoch, thresholds and calibration are always chosen on validation, with a fit to the "
         "training split. It can then be fitted again to both splits, with these choices frozen.",
     )
+    places = tracking.choose()
     name = _name(chosen)
+    if places is None:
+        return None
     try:
         store.check_new(registry.default(), name)
         return RunOrder(
@@ -92,6 +95,7 @@ def _order(data: Data) -> RunOrder | None:
             seed=budget.seed,
             device=budget.device,
             bands=own_bands,
+            trackers=places,
             teacher=lessons.teacher,
             unlabelled=lessons.unlabelled,
         )

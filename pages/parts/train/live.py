@@ -14,6 +14,7 @@ from landcover.jobs.runs.record import ACTIVE, Run, RunProgress, State
 from landcover.jobs.runs.text import progress_parts
 from pages.parts.models import curves
 from pages.parts.shared import elements, theme, url_state, widgets
+from pages.parts.train import tracking
 
 PAGES: Final = Path(__file__).parents[2]
 POLL_S: Final = 2.0
@@ -95,6 +96,7 @@ def _one(run: Run, *, is_first: bool) -> None:
         st.error(theme.literal(run.error))
     if run.history:
         _curves(run, is_first=is_first)
+    tracking.show_places(run)
     if log := _log(run):
         with st.expander("Log"):
             st.code(log, language=None, height=240)
