@@ -100,7 +100,8 @@ def _leave(number: int, frame: FrameType | None) -> None:
 def _end_with_parent() -> None:
     """Wait for the end of the pipe, which only the runner can write to, and end at once."""
     try:
-        while sys.stdin.buffer.read(1):
+        # A buffer would be locked when the interpreter ends, which it does not survive.
+        while os.read(sys.stdin.fileno(), 1):
             pass
     finally:
         os._exit(137)

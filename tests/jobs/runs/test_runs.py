@@ -69,6 +69,8 @@ def test_a_training_ends_as_a_model_of_the_user(root: Path) -> None:
     assert registry.default().load("mine", "cpu").card.training["epochs"] == 2
     assert (run.folder / folder.MODEL_FOLDER / "weights.safetensors").exists()
     assert record.all_runs() == (run,)
+    runs.wait(run.id, lambda _: not folder.runner_lives())
+    assert record.log_of(run.id).endswith("Added to your models as 'mine'.\n")
 
 
 @pytest.mark.slow
