@@ -160,7 +160,7 @@ def _one(
 def _views(section: str, entry: data.Entry) -> list[str]:
     """Return the views of a section for which the model has something to show."""
     hidden = set(views.SEVERAL_LABELS if entry.card.exclusive else ())
-    if data.history(entry.name) is None:
+    if not data.history(entry.name):
         hidden.add("Training")
     return [view for view in SECTIONS[section] if view not in hidden]
 

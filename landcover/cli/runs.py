@@ -52,9 +52,16 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     log.add_argument("run", metavar="RUN", help=_RUN)
     log.add_argument("--characters", type=int, default=20_000, help="how much (default: 20,000)")
     log.set_defaults(command=_log)
-    compare = add_command(actions, "compare", "print the settings in which two runs differ")
-    compare.add_argument("run", metavar="A", help=_RUN)
-    compare.add_argument("other", metavar="B", help=_RUN)
+    compare = add_command(
+        actions,
+        "compare",
+        "print the settings in which two runs differ",
+        description="Print the settings in which two runs differ.\n\n"
+        "In place of a run it takes a model that carries the settings of its training, such as "
+        "landcover-cnn.",
+    )
+    compare.add_argument("run", metavar="A", help=f"{_RUN}, or a model")
+    compare.add_argument("other", metavar="B", help=f"{_RUN}, or a model")
     _add_json(compare)
     compare.set_defaults(command=_compare)
     start = add_command(actions, "start", "go on with the runs that wait, as after a restart")
@@ -171,9 +178,9 @@ def _log(options: argparse.Namespace) -> int:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from landcover.jobs.runs import comparison, record  # noqa: PLC0415 - loads torch
+    from landcover.jobs.runs import comparison, experiments  # noqa: PLC0415 - loads torch
 
-    found = comparison.compare(record.find(options.run), record.find(options.other))
+    found = comparison.compare(experiments.find(options.run), experiments.find(options.other))
     if options.json:
         _print_json(found.as_dict())
     else:

@@ -25,6 +25,7 @@ from landcover.evaluate.report import Evaluation, EvaluationReport, LabelSetCove
 __all__ = [
     "FOLDER",
     "observed_coverage",
+    "read_metrics",
     "read_report",
     "report_name",
     "reports",
@@ -139,6 +140,20 @@ def report_name(folder: Path, dataset: str) -> str:
     return dataset if dataset in known or not versions else versions[0]
 
 
+def read_metrics(folder: Path, dataset: str, split: str) -> EvaluationReport:
+    """Read the metrics of a report alone, which is quick.
+
+    Raises:
+        BadInput: there is no such report.
+        CorruptModel: its file is damaged.
+    """
+    path = _existing(folder, dataset, split)
+    try:
+        return _metrics(path)[0]
+    except (OSError, ValueError, RecursionError):
+        raise _damaged(folder, dataset, split) from None
+
+
 def read_report(folder: Path, dataset: str, split: str) -> Evaluation:
     """Read a report written by :func:`write_report`.
 
@@ -146,12 +161,7 @@ def read_report(folder: Path, dataset: str, split: str) -> Evaluation:
         BadInput: there is no such report.
         CorruptModel: its files are damaged or do not belong together.
     """
-    path = _path(folder, dataset, split)
-    if (dataset, split) not in reports(folder):
-        raise BadInput(
-            f"'{folder.name}' has no report on {dataset}, split {split}: "
-            "make one with `landcover evaluate --save`."
-        )
+    path = _existing(folder, dataset, split)
     try:
         metrics, sha256 = _metrics(path)
         table = pd.read_parquet(io.BytesIO(_read_table(path, sha256)))
@@ -162,11 +172,29 @@ def read_report(folder: Path, dataset: str, split: str) -> Evaluation:
     except (OSError, ValueError, KeyError, TypeError, RecursionError, pa.ArrowException):
         complete = False
     if not complete:
-        raise CorruptModel(
-            f"The report {path.name} of '{folder.name}' is damaged: "
-            "make it again with `landcover evaluate --save`."
-        )
+        raise _damaged(folder, dataset, split)
     return report
+
+
+def _existing(folder: Path, dataset: str, split: str) -> Path:
+    """The JSON file of a report.
+
+    Raises:
+        BadInput: there is none.
+    """
+    if (dataset, split) not in reports(folder):
+        raise BadInput(
+            f"'{folder.name}' has no report on {dataset}, split {split}: "
+            "make one with `landcover evaluate --save`."
+        )
+    return _path(folder, dataset, split)
+
+
+def _damaged(folder: Path, dataset: str, split: str) -> CorruptModel:
+    return CorruptModel(
+        f"The report {_path(folder, dataset, split).name} of '{folder.name}' is damaged: "
+        "make it again with `landcover evaluate --save`."
+    )
 
 
 def observed_coverage(folder: Path, card_hash: str) -> LabelSetCoverage | None:

@@ -6,18 +6,28 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
-from landcover.core import files
+from landcover.core import files, limits
 from landcover.core.json_numbers import with_nulls
+from landcover.core.regular_file import read_regular
 
 if TYPE_CHECKING:  # it loads torch, without which the epochs of a run can be listed
     from landcover.train.configuration import Metric
 
-__all__ = ["HISTORY_FILE", "LINES_FILE", "Epoch", "write", "write_csv"]
+__all__ = [
+    "HISTORY_FILE",
+    "LINES_FILE",
+    "Epoch",
+    "best_ap",
+    "read_csv",
+    "seconds",
+    "write",
+    "write_csv",
+]
 
 HISTORY_FILE: Final = "history.csv"
 LINES_FILE: Final = "history.jsonl"
@@ -69,6 +79,18 @@ class Epoch:
         }[metric]
 
 
+def best_ap(history: Sequence[Epoch], average: Literal["macro", "micro"] = "macro") -> float:
+    """The best average precision on validation; NaN if not measured."""
+    values = [e.val_macro_ap if average == "macro" else e.val_micro_ap for e in history]
+    return max(filter(math.isfinite, values), default=math.nan)
+
+
+def seconds(history: Sequence[Epoch]) -> float:
+    """How long all epochs took, seconds; NaN if not known."""
+    known = [each.seconds for each in history if math.isfinite(each.seconds)]
+    return math.fsum(known) if known else math.nan
+
+
 def write(history: Sequence[Epoch], out: Path) -> None:
     """Write all epochs as CSV and as JSON lines. Each file is replaced completely or not at all.
 
@@ -93,3 +115,29 @@ def write_csv(history: Sequence[Epoch], path: Path) -> None:
     writer.writeheader()
     writer.writerows(asdict(entry) for entry in history)
     files.write_text(path, text.getvalue())
+
+
+def read_csv(path: Path) -> tuple[Epoch, ...]:
+    """Read the epochs of an untrusted file that :func:`write_csv` wrote, perhaps long ago.
+
+    A column that is missing is not known. Empty if there is no such file, or it is damaged.
+    """
+    try:
+        most = limits.current().run_file_bytes
+        text = read_regular(path, most, inside=path.parent).decode("utf-8")
+        return tuple(map(_epoch, csv.DictReader(io.StringIO(text), strict=True)))
+    except (OSError, ValueError, csv.Error):
+        return ()
+
+
+def _epoch(row: Mapping[str, str | None]) -> Epoch:
+    """The epoch of a row of a CSV file.
+
+    Raises:
+        ValueError: a value is no number, or one that every history has is missing.
+    """
+    number = row.get("epoch")
+    if number is None or "train_loss" not in row:
+        raise ValueError(HISTORY_FILE)
+    values = {item.name: float(row.get(item.name) or math.nan) for item in fields(Epoch)}
+    return Epoch(**{**values, "epoch": int(number)})  # type: ignore[arg-type]  # the others are float

@@ -20,6 +20,7 @@ from landcover.core.regular_file import open_regular, read_regular
 from landcover.jobs.runs import folder as files_of
 from landcover.jobs.runs.folder import Facts, State
 from landcover.jobs.runs.order import RunOrder
+from landcover.train import history
 from landcover.train.history import Epoch
 
 __all__ = [
@@ -114,8 +115,7 @@ class Run:
     @property
     def best_ap(self) -> float:
         """The best macro average precision on validation so far; NaN if not measured."""
-        known = [e.val_macro_ap for e in self.history if math.isfinite(e.val_macro_ap)]
-        return max(known, default=math.nan)
+        return history.best_ap(self.history)
 
 
 def all_runs() -> tuple[Run, ...]:

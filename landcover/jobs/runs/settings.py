@@ -23,6 +23,7 @@ from landcover.train.recipes.order import Order
 
 __all__ = [
     "configuration",
+    "flat",
     "packaged",
     "prepared",
     "refuse_other_data",
@@ -148,7 +149,7 @@ def values_of(run: Run) -> dict[str, Any]:
         settings = _packaged_or_none(order.model)
     given = {"epochs": order.epochs, "seed": order.seed, "shards": order.shards}
     settings = _merged(settings, {k: v for k, v in given.items() if v is not None})
-    return {**values, "fit": order.fit, "device": order.device, **_flat(settings)}
+    return {**values, "fit": order.fit, "device": order.device, **flat(settings)}
 
 
 def _packaged_or_none(model: str) -> dict[str, Any]:
@@ -158,14 +159,14 @@ def _packaged_or_none(model: str) -> dict[str, Any]:
         return {}
 
 
-def _flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+def flat(values: Mapping[str, Any], above: str = "") -> dict[str, Any]:
     """Nested settings under dotted names; lists of tables, such as phases, are counted from 1."""
     found: dict[str, Any] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{above}{name}.")
+            found |= flat(value, f"{above}{name}.")
         elif isinstance(value, list) and value and all(isinstance(v, Mapping) for v in value):
-            found |= _flat({str(k): v for k, v in enumerate(value, 1)}, f"{above}{name}.")
+            found |= flat({str(k): v for k, v in enumerate(value, 1)}, f"{above}{name}.")
         else:
             found[f"{above}{name}"] = value
     return found

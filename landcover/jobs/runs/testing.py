@@ -9,14 +9,14 @@ from landcover import datasets
 from landcover.core.errors import BadInput
 from landcover.evaluate import report_files, report_text
 from landcover.evaluate import run as evaluation
-from landcover.evaluate.report import Evaluation
+from landcover.evaluate.report import Evaluation, EvaluationReport
 from landcover.evaluate.report_metrics import Draws
 from landcover.jobs.runs import folder
 from landcover.jobs.runs.order import RunOrder
 from landcover.jobs.runs.progress import RunLog
 from landcover.models import registry
 
-__all__ = ["report_of", "test", "test_settings"]
+__all__ = ["metrics_of", "report_of", "test", "test_settings"]
 
 _SETTINGS: Final = ("allow_touching", "bootstraps")
 _BOOTSTRAPS: Final = (100, 100_000)
@@ -77,8 +77,21 @@ def report_of(run: Path) -> Evaluation:
         BadInput: it has none.
         CorruptModel: its files are damaged.
     """
-    target = run / folder.REPORT_FOLDER
-    known = report_files.reports(target)
+    return report_files.read_report(run / folder.REPORT_FOLDER, *_only(run))
+
+
+def metrics_of(run: Path) -> EvaluationReport:
+    """The metrics of a finished test, without its predictions; arguments as :func:`report_of`.
+
+    Raises:
+        BadInput: it has none.
+        CorruptModel: its file is damaged.
+    """
+    return report_files.read_metrics(run / folder.REPORT_FOLDER, *_only(run))
+
+
+def _only(run: Path) -> tuple[str, str]:
+    known = report_files.reports(run / folder.REPORT_FOLDER)
     if not known:
         raise BadInput(f"The run {run.name} has no report: it did not end.")
-    return report_files.read_report(target, *known[0])
+    return known[0]

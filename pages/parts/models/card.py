@@ -11,6 +11,7 @@ import streamlit as st
 
 from landcover.models import thresholds
 from landcover.models.card import Card
+from landcover.train.history import HISTORY_FILE
 from pages.parts.models import charts as show
 from pages.parts.models import curves, data
 from pages.parts.models import faithfulness as faithful
@@ -137,14 +138,14 @@ def _decisions(card: Card) -> pd.DataFrame:
 @show.section
 def training(entry: data.Entry) -> None:
     """Show loss and average precision by epoch."""
-    table = data.history(entry.name)
-    if table is None:
+    table = curves.table_of(data.history(entry.name))
+    if table.empty:
         st.info(
             f"{entry.card.title} has no training history: it was fitted in one step, or its folder "
-            f"has no `{data.HISTORY_FILE}`, which `landcover train` writes."
+            f"has no `{HISTORY_FILE}`, which `landcover train` writes."
         )
         return
-    seconds = float(table["seconds"].sum()) if "seconds" in table else None
+    seconds = float(table["seconds"].sum())
     spent = f" in {seconds / 60:.0f} minutes" if seconds else ""
     st.caption(
         f"{len(table)} epochs{spent}. "

@@ -20,11 +20,15 @@ from landcover.evaluate.report import Baseline, Evaluation, EvaluationReport
 from landcover.metrics import scores
 from landcover.models import registry
 from landcover.models.card import WEIGHTS_FILE, Card
+from landcover.train.history import HISTORY_FILE, Epoch, read_csv
 
-HISTORY_FILE = "history.csv"
-
-
-DATASETS: Final = {"bigearthnet-v2": "BigEarthNet v2", "eurosat": "EuroSAT"}
+DATASETS: Final = {
+    "bigearthnet": "BigEarthNet",
+    "bigearthnet-v1": "BigEarthNet v1",
+    "bigearthnet-v2": "BigEarthNet v2",
+    "eurosat": "EuroSAT",
+    "folder": "Own data",
+}
 
 
 def title_of(dataset: str) -> str:
@@ -300,11 +304,6 @@ def confusion_table(
     return pd.DataFrame({"Class": shorts(report), **columns})
 
 
-def history(name: str) -> pd.DataFrame | None:
-    """Return a model's training history; None if there is none or it cannot be read."""
-    path = registry.default().folder(name) / HISTORY_FILE
-    try:
-        table = pd.read_csv(path)
-    except (OSError, ValueError):
-        return None
-    return table if {"epoch", "train_loss", "val_loss"} <= set(table.columns) else None
+def history(name: str) -> tuple[Epoch, ...]:
+    """Return the epochs of a model's training; empty if none are known or they cannot be read."""
+    return read_csv(registry.default().folder(name) / HISTORY_FILE)
