@@ -115,6 +115,35 @@ def test_models(page: Page, app: str, scheme: str, width: int) -> None:
             number += 1
 
 
+@views(("dark", 400))
+def test_experiments(page: Page, own_app: str, scheme: str, width: int) -> None:
+    show(page, scheme, width)
+    page.goto(f"{own_app}/experiments?run=model:landcover-cnn")
+    expect(steps.heading(page, "landcover-cnn")).to_be_visible(timeout=90_000)
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=90_000)
+    for closed in page.locator("[data-testid=stExpander] summary").all():
+        closed.click()
+    steps.idle(page)
+    page.mouse.move(0, 0)
+    assert violations(page) == []
+    press(page, page.get_by_role("radio", name="Two compared"))
+    expect(page.locator(".js-plotly-plot")).to_have_count(2, timeout=90_000)
+    assert violations(page) == []
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+
+
+@views(("light", 1280))
+def test_data(page: Page, app: str, scheme: str, width: int) -> None:
+    show(page, scheme, width)
+    page.goto(f"{app}/data")
+    expect(page.get_by_text("480,038 patches").first).to_be_visible(timeout=90_000)
+    for view in page.get_by_role("radiogroup", name="View").get_by_role("radio").all():
+        press(page, view)
+        expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=90_000)
+        assert violations(page) == []
+        assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+
+
 @views(("light", 1280), ("dark", 400))
 def test_classes(page: Page, app: str, scheme: str, width: int) -> None:
     show(page, scheme, width)

@@ -54,6 +54,9 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
     "view": WORDS,
     "first": WORDS,
     "second": WORDS,
+    "about": WORDS,
+    "run": WORDS,
+    "beside": WORDS,
 }
 LINKS = st.fixed_dictionaries({}, optional=VALUES).map(lambda found: Link(**found))
 

@@ -38,7 +38,7 @@ def test_a_sample_names_tab_and_files() -> None:
     patch = read_sample("finland-lake")
     assert naming.tab_title("Explain").endswith("Finland · Explain · Land cover")
     assert naming.tab_title("Models") == "Models · Land cover"
-    for page in ("Teach", "Train", "Data", "Classes"):
+    for page in ("Teach", "Train", "Experiments", "Data", "Classes"):
         assert naming.tab_title(page) == f"{page} · Land cover"
     stem = naming.file_stem(patch, "landcover-mosaic", "Coniferous forest")
     assert stem == "landcover-finland-lake-2017-09-24-landcover-mosaic-coniferous-forest"

@@ -59,6 +59,8 @@ DASHES: Final = (
 POSITIVE: Final = COLOURS[0]
 NEGATIVE: Final = COLOURS[1]
 QUIET: Final = "#868e96"
+_SMALL: Final = 0.01
+"""Numbers below this have hardly a digit among three decimals."""
 CONFIG: Final = {
     "displaylogo": False,
     "modeBarButtonsToRemove": ["zoom2d", "pan2d", "select2d", "lasso2d", "autoScale2d"],
@@ -217,15 +219,27 @@ def chart(figure: go.Figure, table: pd.DataFrame, name: str, alt: str) -> None:
 
 
 def numbers(table: pd.DataFrame, name: str, alt: str) -> None:
-    """Show a table with three decimals."""
+    """Show a table with three decimals, or digits in columns of very small numbers."""
     columns = {
-        column: st.column_config.NumberColumn(column, format="%.3f")
+        column: st.column_config.NumberColumn(column, format=_form(table[column]))
         for column in table.columns
         if pd.api.types.is_float_dtype(table[column])
     }
     shown, links = class_link.in_frame(table)
     columns |= links
-    st.dataframe(shown, hide_index=True, column_config=columns, key=f"models_table_{name}", alt=alt)
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_config=columns,
+        key=f"models_table_{name}",
+        placeholder="–",
+        alt=alt,
+    )
+
+
+def _form(numbers: pd.Series[float]) -> str:
+    largest = numbers.abs().max()
+    return "%.3g" if 0 < largest < _SMALL else "%.3f"
 
 
 def download(table: pd.DataFrame, name: str) -> None:

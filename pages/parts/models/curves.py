@@ -50,7 +50,7 @@ def show_curves(table: pd.DataFrame, name: str, *, epochs: int | None = None) ->
         return
     for place, (columns, title, key, alt) in zip(st.columns(len(drawn)), drawn, strict=True):
         with place:
-            figure = _lines(table, columns, title)
+            figure = lines(table, columns, title)
             if epochs is not None:
                 figure.update_xaxes(range=[0.5, epochs + 0.5])
             show.draw(figure, f"{key}-{name}", alt)
@@ -64,13 +64,23 @@ def measured(table: pd.DataFrame, column: str) -> bool:
     return column in table and bool(table[column].notna().any())
 
 
-def _lines(table: pd.DataFrame, columns: Columns, title: str) -> go.Figure:
+def lines(
+    table: pd.DataFrame, columns: Columns, title: str, styles: Sequence[show.Style] | None = None
+) -> go.Figure:
+    """Draw columns of a table over its epochs.
+
+    Args:
+        table: one row an epoch, with a column ``epoch``.
+        columns: what to draw, as far as it is there, with names for the legend.
+        title: of the chart.
+        styles: of the columns; by default each has its own.
+    """
+    styles = styles or [show.style(k) for k in range(len(columns))]
     figure = go.Figure()
-    for k, (column, name) in enumerate(columns):
+    for (column, name), style in zip(columns, styles, strict=True):
         if not measured(table, column):
             continue
         there = table[table[column].notna()]
-        style = show.style(k)
         figure.add_scatter(
             x=there["epoch"],
             y=there[column],

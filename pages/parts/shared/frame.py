@@ -37,6 +37,7 @@ _TITLES: Final = {
     "models.py": "Models",
     "teach.py": "Teach",
     "train.py": "Train",
+    "experiments.py": "Experiments",
     "data.py": "Data",
     "classes.py": "Classes",
 }

@@ -57,6 +57,7 @@ class Link:
         view: view of one model on the Models page.
         first, second: the two models that the Models page compares.
         about: name of the class that the Classes page explains.
+        run, beside: the experiment that the Experiments page shows, and the one compared with it.
     """
 
     sample: str | None = None
@@ -79,6 +80,8 @@ class Link:
     first: str | None = None
     second: str | None = None
     about: str | None = None
+    run: str | None = None
+    beside: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +200,8 @@ PARAMETERS: Final = (
     Parameter(name="a", field="first", title="the compared model", parse=_words),
     Parameter(name="b", field="second", title="the compared model", parse=_words),
     Parameter(name="about", field="about", title="the class", parse=_words),
+    Parameter(name="run", field="run", title="the experiment", parse=_words),
+    Parameter(name="with", field="beside", title="the other experiment", parse=_words),
 )
 NAMES: Final = frozenset(row.name for row in PARAMETERS)
 TITLES: Final = {row.field: row.title for row in PARAMETERS}

@@ -57,6 +57,10 @@ def show(kind: str) -> None:
         _poll(kind)
     else:
         _list(runs)
+    if widgets.button(
+        "All experiments", key="train_experiments", icon=":material/science:", type="tertiary"
+    ):
+        st.switch_page(PAGES / "experiments.py")
 
 
 def some(kind: str) -> list[Run]:
@@ -87,7 +91,7 @@ def _list(runs: Sequence[Run]) -> None:
 def _one(run: Run, *, is_first: bool) -> None:
     words, icon = _STATES[run.state]
     elements.subheading(f"{icon} {theme.literal(run.name)} {words}")
-    st.caption(theme.literal(_about(run)))
+    st.caption(theme.literal(about(run)))
     if run.state == "running":
         _progress(run.step)
     elif run.state == "queued":
@@ -104,8 +108,8 @@ def _one(run: Run, *, is_first: bool) -> None:
         _buttons(run)
 
 
-def _about(run: Run) -> str:
-    """Return what a run does, in one line."""
+def about(run: Run) -> str:
+    """Return what a run does and when it was queued, in one line."""
     when = f"{run.created.astimezone():%Y-%m-%d %H:%M}"
     if run.damaged:
         return when
@@ -163,15 +167,23 @@ def _buttons(run: Run) -> None:
     elif run.state != "finished" and not run.damaged:
         _button("Resume", run, control.resume, ":material/play_arrow:")
     if run.state == "finished" and run.model:
-        if widgets.button(
-            f"Use {run.model} on Classify", key=f"train_use_{run.id}", type="primary"
-        ):
-            url_state.keep("model", run.model)
-            st.switch_page(PAGES / "classify.py")
-        if widgets.button("Its card on Models", key=f"train_card_{run.id}"):
-            url_state.keep("model", run.model)
-            url_state.keep("view", "Card")
-            st.switch_page(PAGES / "models.py")
+        next_steps(run.model, run.id)
+
+
+def next_steps(model: str, key: str) -> None:
+    """Show buttons that lead to a model on other pages.
+
+    Args:
+        model: its name in the registry.
+        key: what tells the buttons from others on the page.
+    """
+    if widgets.button(f"Use {model} on Classify", key=f"train_use_{key}", type="primary"):
+        url_state.keep("model", model)
+        st.switch_page(PAGES / "classify.py")
+    if widgets.button("Its card on Models", key=f"train_card_{key}"):
+        url_state.keep("model", model)
+        url_state.keep("view", "Card")
+        st.switch_page(PAGES / "models.py")
 
 
 def _button(label: str, run: Run, action: Callable[[str], object], icon: str) -> None:

@@ -104,22 +104,30 @@ def results() -> None:
     chosen = show.pick(
         "Test", list(finished), "train_result", lambda run: live.titled(finished[run])
     )
-    run = finished[chosen]
-    entry, report = _entry(run)
+    show_report(finished[chosen])
+
+
+def show_report(run: Run) -> None:
+    """Show the report of a finished test, one view at a time.
+
+    Raises:
+        LandcoverError: the model was removed, or the report is damaged.
+    """
+    entry, found = _entry(run)
     rows = models.rows([entry])
-    hidden = views.SEVERAL_LABELS if report.exclusive else frozenset()
+    hidden = views.SEVERAL_LABELS if found.exclusive else frozenset()
     view = show.switch(
         "View", [SUMMARY, *(one for one in VIEWS if one not in hidden)], "train_view"
     )
-    _keep(run, report)
+    _keep(run, found)
     row = next(one for one in rows if one.name == entry.name)
     if view == SUMMARY:
-        split = (report.metrics.dataset, report.metrics.split)
+        split = (found.metrics.dataset, found.metrics.split)
         leaderboard.render([entry], rows, split, "The model and baselines")
     elif view == "Failures":
-        failures.render(row, report, run.order.root)
+        failures.render(row, found, run.order.root)
     else:
-        views.OF_REPORT[view](row, report)
+        views.OF_REPORT[view](row, found)
 
 
 def _entry(run: Run) -> tuple[models.Entry, Evaluation]:
