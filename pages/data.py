@@ -12,20 +12,26 @@ from typing import Final
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from landcover.datasets.overview import Counts
+from landcover.datasets.overview import Counts, shipped
 from pages.parts.data import (
     classes,
     combinations,
+    errors,
+    patches,
     places,
     seasons,
     source,
     spectra,
     together,
 )
+from pages.parts.data.folder import Folder
+from pages.parts.data.folder import choose as choose_folder
 from pages.parts.models import charts as show
 from pages.parts.shared import elements, entry, theme
 
 SPECTRA: Final = "Spectra"
+PATCHES, ERRORS = "Patches", "Label errors"
+OF_FOLDER: Final = (PATCHES, ERRORS)  # views of a data set on this computer only
 VIEWS: Final[dict[str, Callable[[Counts], None]]] = {
     "Classes": classes.render,
     "Together": together.render,
@@ -42,16 +48,30 @@ def main() -> None:
     st.markdown(
         "The models learn from **BigEarthNet v2**: patches of 1200 m with the land covers that "
         "CORINE, a map of Europe made by people, has there. What is rare or missing in it, no "
-        "model has learnt well. These figures are of all its patches; no data are needed to see "
-        "them."
+        "model has learnt well. The figures are of all its patches; no data are needed to see them."
     )
-    view = show.switch("View", tuple(VIEWS), "data_view", field="view")
+    folder = choose_folder()
+    view = show.switch("View", _offered(folder), "data_view", field="view")
     if view == SPECTRA:
         spectra.render()
         return
-    part = source.chosen()
+    if view == ERRORS and folder is not None:
+        errors.render(folder)
+        return
+    part, limits = source.chosen(shipped() if folder is None else folder.counts)
     st.markdown(source.sentence(part))
-    VIEWS[view](part)
+    if view == PATCHES and folder is not None:
+        patches.render(folder, limits)
+    else:
+        VIEWS[view](part)
+
+
+def _offered(folder: Folder | None) -> tuple[str, ...]:
+    """Return the views; the packaged spectra are of BigEarthNet's classes."""
+    if folder is None:
+        return tuple(VIEWS)
+    views = (view for view in VIEWS if view != SPECTRA or not folder.own_classes)
+    return (*views, *OF_FOLDER)
 
 
 entry.require_app(__file__)

@@ -92,7 +92,7 @@ class Suspect:
         """Why it is suspected, in one sentence."""
         return (
             f"{'Labelled' if self.given else 'Not labelled'} {self.label}, but a model that has "
-            f"not seen this patch gives it {self.probability:.1%}."
+            f"not seen this patch gives it {_percent(self.probability)}."
         )
 
 
@@ -269,6 +269,13 @@ def _refuse_few(count: int, which: str) -> None:
             f"Labels are compared with those of other patches, and there are {count}{which}: give "
             f"at least {2 * LEAST}."
         )
+
+
+def _percent(share: float) -> str:
+    """Such as ``12.3%``; never exactly none or all."""
+    if share < 0.001:
+        return "less than 0.1%"
+    return "more than 99.9%" if share > 0.999 else f"{share:.1%}"
 
 
 def truth(records: Sequence[Record], classes: Sequence[str]) -> BoolArray:

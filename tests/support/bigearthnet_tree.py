@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +96,21 @@ def write_v2(root: Path, specs: Sequence[PatchSpec]) -> Path:
     if flawed := [x for x in specs if x.cloudy or x.snowy]:
         write_table(root / "metadata_for_patches_with_snow_cloud_or_shadow.parquet", flawed)
     return root
+
+
+def write_mislabelled(root: Path) -> str:
+    """Write dark and bright patches in turn, the label of one being wrong; return its name.
+
+    The dark ones are pastures and the others mixed forest, whatever the labels say.
+    """
+    specs = [
+        PatchSpec(v2_id(10 * (k // 2), row=k % 2), (("Pastures", "Mixed forest")[k % 2],))
+        for k in range(26)
+    ]
+    write_v2(root, specs)
+    wrong = replace(specs[4], labels=("Mixed forest",))
+    write_table(root / "metadata.parquet", [*specs[:4], wrong, *specs[5:]])
+    return wrong.patch_id
 
 
 def write_v1(

@@ -88,6 +88,15 @@ def test_wrong_labels_are_found_with_their_reason() -> None:
     assert first.reason.startswith(f"{start} {first.label}, but a model that has not seen")
 
 
+@pytest.mark.parametrize(
+    ("probability", "said"),
+    [(0, "less than 0.1%"), (0.123, "12.3%"), (0.9995, "more than 99.9%")],
+)
+def test_reasons_are_never_surer_than_the_numbers(probability: float, said: str) -> None:
+    one = label_errors.Suspect(row=0, label=WATER, given=True, probability=probability)
+    assert one.reason.endswith(f"gives it {said}.")
+
+
 def test_classes_that_few_patches_have_are_not_checked() -> None:
     features, labels, ids = separable(60)
     labels[:, 0] = False

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from landcover.core.classes import BY_NAME
+from landcover.core.classes import cover_of
 from landcover.datasets.overview import Counts, Integers
 from pages.parts.models import charts as show
 from pages.parts.models.classes import SHARES
@@ -52,7 +52,7 @@ def render(part: Counts) -> None:
 
 def short(name: str) -> str:
     """Return the short name of a class."""
-    return BY_NAME[name].short if name in BY_NAME else name
+    return cover_of(name).short
 
 
 def _bars(names: list[str], found: dict[str, Integers], total: Integers) -> go.Figure:

@@ -1,4 +1,4 @@
-"""Which data the page shows: all of BigEarthNet by the shipped counts, and which part of it."""
+"""Which part of the data the page shows, and what it has."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 import streamlit as st
 
+from landcover.core.text import listed
 from landcover.datasets import overview
 from landcover.datasets.overview import Counts
 from pages.parts.models import charts as show
@@ -16,16 +17,20 @@ FILTERS: Final = {"split": "Split", "country": "Country", "season": "Season"}
 EVERY: Final = {"split": "All splits", "country": "All countries", "season": "All seasons"}
 
 
-def chosen() -> Counts:
-    """Let the user choose a part of the data that has patches; return its counts."""
-    counts = overview.shipped()
+def chosen(counts: Counts) -> tuple[Counts, dict[str, str]]:
+    """Let the user choose a part that has patches.
+
+    Returns:
+        its counts, and the axes that are limited, with the only value of each.
+    """
+    limits = {}
     for column, (axis, title) in zip(st.columns(3), FILTERS.items(), strict=True):
         with column:
             options = [EVERY[axis], *(name for name in counts.totals(axis) if name)]
             value = show.pick(title, options, f"data_{axis}")
         if value != EVERY[axis]:
-            counts = _part(counts, axis, value)
-    return counts
+            counts, limits[axis] = _part(counts, axis, value), value
+    return counts, limits
 
 
 @lru_cache(maxsize=32)
@@ -39,7 +44,15 @@ def sentence(part: Counts) -> str:
     labels = sum(k * count for k, count in overview.labels_per_patch(part).items())
     tiles = len([name for name in part.totals("tile") if name])
     days = len([name for name in part.totals("day") if name])
-    return (
-        f"**{n:,} patches** of 1200 m with {labels / n:.2f} labels on average, of "
-        f"{len(part.totals('country'))} countries, {tiles} Sentinel-2 tiles and {days} days."
-    )
+    countries = len([name for name in part.totals("country") if name])
+    counted = [
+        f"{count} {singular if count == 1 else plural}"
+        for count, singular, plural in (
+            (countries, "country", "countries"),
+            (tiles, "Sentinel-2 tile", "Sentinel-2 tiles"),
+            (days, "day", "days"),
+        )
+        if count
+    ]
+    said = f"**{n:,} patches** of 1200 m with {labels / n:.2f} labels on average"
+    return f"{said}, of {listed(counted)}." if counted else f"{said}."

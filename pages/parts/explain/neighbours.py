@@ -44,7 +44,7 @@ def show(request: Request, result: Result) -> None:
             "from another place is closer than that."
         )
     )
-    _pictures(found)
+    pictures(found)
     class_link.table(table(found), "Land covers in its label")
     downloads.table("Training patches", values(found), "similar", result)
     _names(found)
@@ -99,7 +99,8 @@ def _where(one: Neighbour) -> str:
     return " · ".join(filter(None, parts)) or "–"
 
 
-def _pictures(found: Sequence[Neighbour]) -> None:
+def pictures(found: Sequence[Neighbour]) -> None:
+    """Show the patches side by side, each with its labels and a button that opens it."""
     folder = patch_link.root()
     with st.container(key="explain_like_pictures"):
         for (rank, one), column in zip(

@@ -5,32 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pandas as pd
 import streamlit as st
 
 from landcover import datasets
-from landcover.core import home, limits
 from landcover.core.classes import CLASS_NAMES, cover_of
-from landcover.core.errors import LandcoverError
 from landcover.core.text import listed
-from landcover.datasets.example_folder import write_example
 from landcover.datasets.labelled import ALL, SPLITS
-from pages.parts.shared import class_link, elements, theme, widgets
+from pages.parts.shared import class_link, data_folder, elements, theme
+from pages.parts.shared.data_folder import Stamp
 
-KIND: Final = "train_dataset"
-ROOT: Final = "train_root"
-TITLES: Final[dict[str, str]] = {
-    "bigearthnet": "BigEarthNet, either version, or a fast store of it",
-    "bigearthnet-v2": "BigEarthNet v2 (reBEN)",
-    "bigearthnet-v1": "BigEarthNet v1",
-    "eurosat": "EuroSAT RGB",
-    "folder": "Your own: stacks or band folders with a table of labels",
-}
-_FAILED: Final = "train_folder_failed"
-_FILES: Final = 60
-"""Files of a folder whose dates tell whether it has changed since it was read."""
+PAGE: Final = "train"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,79 +60,21 @@ class Data:
 def choose() -> Data | None:
     """Let the user choose a data set and its folder; None until there is one that opens."""
     elements.heading("Data")
-    kinds = [*datasets.DATASETS, *datasets.PICTURES]
-    widgets.selectbox(
-        "Data set",
-        kinds,
-        format_func=lambda kind: TITLES.get(kind, kind),
-        key=KIND,
-        persist_state="session",
+    named = data_folder.choose(
+        PAGE,
+        [*datasets.DATASETS, *datasets.PICTURES],
+        "Give the folder of a labelled data set. To see how it works, take the six labelled "
+        "places that come with the program: they are too few to learn anything from, but a "
+        "model is trained on them in seconds.",
     )
-    widgets.text_input(
-        "Folder on this computer",
-        key=ROOT,
-        max_chars=limits.current().path_letters,
-        placeholder="/data/BigEarthNet",
-        persist_state="session",
-    )
-    if failed := st.session_state.pop(_FAILED, None):
-        st.error(theme.literal(failed))
-    named = widgets.value(ROOT).strip()
-    if not named:
-        st.info(
-            "Give the folder of a labelled data set. To see how it works, take the six labelled "
-            "places that come with the program: they are too few to learn anything from, but a "
-            "model is trained on them in seconds."
-        )
-        widgets.button(
-            "Try it with the six example patches",
-            key="train_example",
-            icon=":material/science:",
-            on_click=_example,
-        )
-        return None
-    found = _opened(widgets.value(KIND), named)
+    found = None if named is None else data_folder.opened(_read, *named)
     if found is not None:
         _counts(found)
     return found
 
 
-def _example() -> None:
-    """Write the example into the program's own folder, and choose it."""
-    try:
-        folder = write_example(home.folder() / "examples" / "six-patches")
-    except LandcoverError as error:
-        st.session_state[_FAILED] = str(error)
-        return
-    st.session_state[KIND], st.session_state[ROOT] = "bigearthnet", str(folder)
-
-
-def _opened(kind: str, named: str) -> Data | None:
-    """Open and count the data set; None, with the reason on the page, if that is not possible."""
-    try:
-        root = Path(named).expanduser().absolute()
-        return _read(kind, root, _stamp(root))
-    except LandcoverError as error:
-        st.error(theme.literal(str(error)))
-    except (OSError, RuntimeError, ValueError):  # no such user, a null character, a name too long
-        st.error("This folder cannot be read: check its path.")
-    return None
-
-
-def _stamp(root: Path) -> tuple[Any, ...]:
-    """Return a cache key that changes with the tables in a folder."""
-    if not root.is_dir():
-        return ()
-    found = []
-    for path in root.iterdir():
-        found.append((path.name, path.stat().st_mtime_ns))
-        if len(found) == _FILES:
-            break
-    return (root.stat().st_mtime_ns, *sorted(found))
-
-
 @st.cache_data(max_entries=4, ttl=3600, show_spinner="Reading the data set's tables …")
-def _read(kind: str, root: Path, stamp: tuple[Any, ...]) -> Data:  # noqa: ARG001 - part of the cache's key
+def _read(kind: str, root: Path, stamp: Stamp) -> Data:  # noqa: ARG001 - part of the cache's key
     dataset = datasets.open_any(kind, root)
     said = dataset.describe()
     notes = [said["note"]] if said.get("note") else []
