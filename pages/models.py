@@ -1,4 +1,4 @@
-"""The Models page: metrics of all models, two models side by side, and each model in detail.
+"""The Models page: metrics of all models, two side by side, each in detail, and the user's own.
 
 Every number comes from files that ``landcover evaluate``, ``landcover train`` and ``landcover
 trust`` wrote. Only the section that is shown is computed, and a choice inside it redraws that
@@ -20,6 +20,7 @@ from pages.parts.models import (
     data,
     leaderboard,
     left_out,
+    store,
     trust,
     views,
 )
@@ -28,6 +29,7 @@ from pages.parts.models import trade_off as recommend
 from pages.parts.shared import elements, entry, shown, theme, url_state, widgets
 
 ALL, PAIR, CURVES = "All models", "Two models", "Precision and recall"
+YOURS = "Your models"
 OF_CARD: Final[dict[str, Callable[[data.Entry], None]]] = {
     "Can it be trusted?": trust.render,
     "Left-out countries": left_out.render,
@@ -50,6 +52,7 @@ SECTIONS: Final[dict[str, tuple[str, ...]]] = {
         "Training",
         "Architecture",
     ),
+    YOURS: (YOURS,),
 }
 VIEWS: Final = tuple(view for inside in SECTIONS.values() for view in inside)
 
@@ -60,13 +63,16 @@ def main() -> None:
     cards, broken = data.cards()
     for sentence in broken:
         st.error(theme.literal(sentence))
+    section = _section()
+    if section == YOURS:
+        store.render()
+        return
     if not cards:
         st.info(
             "No model is installed. Install landcover again, or train a model with "
             "`landcover train`."
         )
         return
-    section = _section()
     split = _split(list(cards))
     found, damaged = data.entries(cards, split)
     for sentence in damaged:

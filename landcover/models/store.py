@@ -17,9 +17,11 @@ import stat
 import struct
 import zipfile
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -35,6 +37,7 @@ from landcover.models.registry import Registry
 
 __all__ = [
     "MAX_ARCHIVE_BYTES",
+    "NameTaken",
     "Removed",
     "add",
     "check_new",
@@ -52,6 +55,8 @@ __all__ = [
 MAX_ARCHIVE_BYTES: Final = MAX_WEIGHTS_BYTES + 100_000_000
 _END: Final = struct.Struct("<4s4H2LH")
 """End record of a zip file: magic, disks, entries, size and offset of the directory."""
+_STEM: Final = 55
+"""Most letters of a name to which a number is added."""
 _TIME: Final = "%Y%m%dT%H%M%S.%f"
 """When a model was removed, at the end of its folder's name in the trash."""
 _MOMENT: Final = (1980, 1, 1, 0, 0, 0)
@@ -64,22 +69,45 @@ def tidy(registry: Registry) -> None:
     files.remove_abandoned(registry.user)
 
 
+class NameTaken(BadInput):
+    """A model already has the name.
+
+    Args:
+        message: the sentence.
+        free: a similar name that no model has.
+    """
+
+    def __init__(self, message: str, free: str) -> None:
+        super().__init__(message)
+        self.free = free
+
+
 def check_new(registry: Registry, name: str) -> None:
     """Check that a user's model may be added under a name.
 
     Raises:
-        BadInput: the name is invalid, or a model already has it.
+        NameTaken: a model already has it.
+        BadInput: the name is invalid.
     """
     model_files.check_name(name)
-    taken = {known.casefold() for known in registry.shipped_names()}
+    shipped = {known.casefold() for known in registry.shipped_names()}
     published = {known.removeprefix(hub.PREFIX).casefold() for known in hub.MODELS}
-    if name.casefold() in taken | published:
-        kind = "shipped" if name.casefold() in taken else "published"
-        raise BadInput(f"'{name}' is the name of a {kind} model: give another name.")
-    if name.casefold() in {path.name.casefold() for path in registry.user.glob("*")}:
-        raise BadInput(
-            f"You already have a model '{name}': give another name, or rename or remove that one."
+    own = {path.name.casefold() for path in registry.user.glob("*")}
+    free = _free(name, shipped | published | own)
+    if name.casefold() in shipped | published:
+        kind = "shipped" if name.casefold() in shipped else "published"
+        raise NameTaken(f"'{name}' is the name of a {kind} model: give another name.", free)
+    if name.casefold() in own:
+        raise NameTaken(
+            f"You already have a model '{name}': give another name, or rename or remove that one.",
+            free,
         )
+
+
+def _free(name: str, taken: AbstractSet[str]) -> str:
+    """Return a name with the lowest number that makes it free."""
+    tried = (f"{name[:_STEM]}-{number}" for number in count(2))
+    return next(one for one in tried if one.casefold() not in taken)
 
 
 def add(registry: Registry, model: str | Path, name: str | None = None) -> str:

@@ -343,7 +343,7 @@ def test_the_address_of_a_view_opens_its_section(zoo: Path) -> None:
     again.run()
     assert again.segmented_control(key="models_section").value == "Probabilities"
     assert again.segmented_control(key="models_view").value == "Reliability"
-    assert len(again.segmented_control(key="models_section").options) <= 6
+    assert len(again.segmented_control(key="models_section").options) <= 7
 
 
 def test_two_models_side_by_side(zoo: Path) -> None:

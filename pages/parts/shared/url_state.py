@@ -28,6 +28,9 @@ _SHOWN: Final = "app_url_shown"
 _UNCHECKED: Final = "app_url_unchecked"
 _STARTED: Final = "app_url_started"
 _SET: Final = "app_url_set"
+_OFFERED: Final = "app_url_offered"
+_MODELS: Final = frozenset({"model", "other", "first", "second"})
+"""Fields that name a model, which another tab or program may remove."""
 
 
 def begin() -> None:
@@ -95,6 +98,7 @@ def seed(
         default: option to show if the user has chosen none.
         text: text of an option in the address.
     """
+    _note_gone(key, field, {text(option) for option in options})
     found = offered(field, options, text)
     set_widget(key, found[0] if found else default)
 
@@ -185,6 +189,18 @@ def keep(field: str, value: Any, text: Callable[[Any], str] = str) -> None:  # n
         shown.keep(**{field: values if several else values[0]})
     # Here too, because a fragment reruns without the frame.
     publish()
+
+
+def _note_gone(key: str, field: str, options: set[str]) -> None:
+    """Note that the model which a widget showed was removed or renamed meanwhile."""
+    known: dict[str, set[str]] = st.session_state.setdefault(_OFFERED, {})
+    before, known[key] = known.get(key, set()), options
+    value = getattr(shown.now(), field)
+    if field in _MODELS and value in before - options:
+        _note(
+            f"{links.TITLES[field].capitalize()} “{value}” is no longer here: it was removed, "
+            "renamed, or does not suit what is shown. The usual one is used."
+        )
 
 
 def _note(sentence: str) -> None:

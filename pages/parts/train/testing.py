@@ -7,7 +7,7 @@ from typing import Final
 
 import streamlit as st
 
-from landcover.core.errors import LandcoverError
+from landcover.core.errors import LandcoverError, UnknownName
 from landcover.datasets.labelled import ALL, SPLITS
 from landcover.evaluate import report_files
 from landcover.evaluate.report import Evaluation
@@ -108,12 +108,19 @@ def results() -> None:
 
 
 def show_report(run: Run) -> None:
-    """Show the report of a finished test, one view at a time.
+    """Show the report of a finished test, one view at a time, or say that its model was removed.
 
     Raises:
-        LandcoverError: the model was removed, or the report is damaged.
+        LandcoverError: the report is damaged.
     """
-    entry, found = _entry(run)
+    try:
+        entry, found = _entry(run)
+    except UnknownName:
+        st.info(
+            f"The model '{theme.literal(run.order.model)}' of this test was removed. Bring it back "
+            "on the page Models, under *Your models*, to see the result."
+        )
+        return
     rows = models.rows([entry])
     hidden = views.SEVERAL_LABELS if found.exclusive else frozenset()
     view = show.switch(
