@@ -17,6 +17,7 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.models import registry, store
 from landcover.models.registry import Registry
 from pages.parts.shared import shown, taught
+from pages.parts.shared.links import Link
 from tests.support import tiny
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Registry
 def opened(view: str = "Your models", **changes: Any) -> AppTest:
     page = AppTest.from_file(PAGE, default_timeout=60)
     page.session_state["app_page"] = "by itself"
-    page.session_state[shown.KEY] = shown.Link(view=view, **changes)
+    page.session_state[shown.KEY] = Link(view=view, **changes)
     page.run()
     assert not page.exception
     return page

@@ -26,6 +26,7 @@ REFUSED: Final = (
     "your own computer with `make run`, or use `landcover models`."
 )
 _RENAMING: Final = "models_store_renaming"
+_NOT_RENAMED: Final = "models_store_not_renamed"
 _OUTCOME: Final = "models_store_outcome"
 _MODELS: Final = ("model", "other", "first", "second")
 """Fields of the address that name a model."""
@@ -55,16 +56,12 @@ def _outcome() -> None:
         (st.error if failed else st.success)(theme.literal(said))
 
 
-def _say(text: str, *, failed: bool = False) -> None:
-    st.session_state[_OUTCOME] = (text, failed)
-
-
 def _attempt(change: Callable[[], str]) -> None:
     """Make a change; the callback of a button. Say what it did, or why it was not possible."""
     try:
-        _say(change())
+        st.session_state[_OUTCOME] = (change(), False)
     except LandcoverError as error:
-        _say(str(error), failed=True)
+        st.session_state[_OUTCOME] = (str(error), True)
 
 
 def _models() -> None:
@@ -138,6 +135,8 @@ def _facts(card: Card, *, copy: bool) -> str:
 
 
 def _rename_form(name: str) -> None:
+    if failed := st.session_state.pop(_NOT_RENAMED, ""):
+        st.error(theme.literal(failed))
     with st.form("models_store_rename", border=False):
         widgets.text_input("New name", name, key=f"models_store_name_{name}", max_chars=64)
         with st.container(horizontal=True):
@@ -154,13 +153,14 @@ def _keep_name() -> None:
 def _rename(old: str) -> None:
     new = widgets.value(f"models_store_name_{old}").strip()
 
-    def change() -> str:
+    try:
         of_runs.rename(old, new)
-        _keep_name()
-        _replace(old, new)
-        return f"{old} is called {new} now."
-
-    _attempt(change)
+    except LandcoverError as error:
+        st.session_state[_NOT_RENAMED] = str(error)
+        return
+    _keep_name()
+    _replace(old, new)
+    st.session_state[_OUTCOME] = (f"{old} is called {new} now.", False)
 
 
 def _remove(name: str) -> str:
@@ -191,8 +191,17 @@ def _download(name: str, key: str) -> None:
         "application/zip",
         key=key,
         icon=":material/download:",
-        on_click="ignore",
+        on_click=_check,
+        args=(name,),
     )
+
+
+def _check(name: str) -> None:
+    """Say why a model cannot be downloaded: the browser only sees that there is no file."""
+    try:
+        registry.default().folder(name)
+    except LandcoverError as error:
+        st.session_state[_OUTCOME] = (str(error), True)
 
 
 def _archive(name: str) -> bytes:
@@ -234,9 +243,10 @@ def _restore(which: str) -> str:
 def _shipped() -> None:
     elements.subheading("Shipped models")
     st.caption("Card, weights and reports of a model that comes with landcover.")
+    shipped = registry.default().shipped_names()
     name = widgets.selectbox(
         "Shipped model",
-        registry.default().shipped_names(),
+        [name for name in registry.default().names() if name in shipped],
         format_func=registry.default().title,
         key="models_store_shipped",
     )

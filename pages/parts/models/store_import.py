@@ -16,8 +16,9 @@ _LETTERS: Final = 60
 """Of a file's name; no disk takes more than 255 bytes."""
 _SEEN: Final = "models_import_seen"
 _OUTCOME: Final = "models_import_outcome"
-_FREE: Final = "models_import_free"
-"""State key of a free name, if the archive's name is taken."""
+_TAKEN: Final = "models_import_taken"
+"""State key of the file whose model's name is taken, and a free name."""
+_COUNT: Final = "models_import_count"
 
 
 def show() -> None:
@@ -26,23 +27,24 @@ def show() -> None:
     found = widgets.file_uploader(
         "Archive of a model (zip)",
         type=["zip"],
-        key="models_import",
+        key=f"models_import_{st.session_state.setdefault(_COUNT, 0)}",
         help="Written by this page or by `landcover models export`, here or on another computer. "
         "It is checked before anything is added. Larger archives: `landcover models import`.",
     )
-    token = [file.file_id for file in found]
-    if token != st.session_state.get(_SEEN, []):
-        st.session_state[_SEEN] = token
-        st.session_state[_OUTCOME] = st.session_state[_FREE] = None
-        if found:
-            _add(found, None)
+    seen = st.session_state.get(_SEEN, [])
+    st.session_state[_SEEN] = [file.file_id for file in found]
+    if new := [file for file in found if file.file_id not in seen]:
+        _add(new, None)
         st.rerun()
-    outcome = st.session_state.get(_OUTCOME)
-    if outcome is not None:
-        said, failed = outcome
+    taken, free = st.session_state.get(_TAKEN, ("", ""))
+    waits = [file for file in found if file.file_id == taken]
+    said, failed = st.session_state.get(_OUTCOME, ("", False))
+    if said:
         (st.error if failed else st.success)(theme.literal(said))
-    if found and (free := st.session_state.get(_FREE)):
-        _ask_for_a_name(found, free)
+    if waits:
+        _ask_for_a_name(waits, free)
+    else:  # said once, since the model may be renamed or removed next
+        st.session_state.pop(_OUTCOME, None)
 
 
 def _ask_for_a_name(found: list[UploadedFile], free: str) -> None:
@@ -53,23 +55,24 @@ def _ask_for_a_name(found: list[UploadedFile], free: str) -> None:
             st.rerun()
 
 
-def _add(found: list[UploadedFile], name: str | None) -> None:
+def _add(given: list[UploadedFile], name: str | None) -> None:
     """Add the model of an archive, and note what became of it."""
-    st.session_state[_FREE] = None
+    st.session_state[_TAKEN] = ("", "")
     try:
-        if len(found) > 1:
-            raise BadInput("Import one archive at a time: leave one file in the list.")
-        widgets.check_files(found)
+        if len(given) > 1:
+            raise BadInput("These are several files: import one archive at a time.")
+        widgets.check_files(given)
         with st.spinner("Checking the model …"), files.scratch() as folder:
-            path = folder / found[0].name[-_LETTERS:].encode("utf-8", "replace").decode()
-            files.write_bytes(path, found[0].getvalue(), durable=False)
+            path = folder / given[0].name[-_LETTERS:].encode("utf-8", "replace").decode()
+            files.write_bytes(path, given[0].getvalue(), durable=False)
             added = store.import_archive(registry.default(), path, name)
-        outcome = (f"{added} is among your models now.", False)
     except store.NameTaken as error:
-        st.session_state[_FREE] = error.free
-        outcome = (str(error), True)
+        st.session_state[_TAKEN] = (given[0].file_id, error.free)
+        st.session_state[_OUTCOME] = (str(error), True)
+        return
     except LandcoverError as error:
-        outcome = (str(error), True)
-    st.session_state[_OUTCOME] = outcome
-    if st.session_state[_FREE] is None:
-        upload_memory.empty([file.file_id for file in found])
+        st.session_state[_OUTCOME] = (str(error), True)
+    else:
+        st.session_state[_OUTCOME] = (f"{added} is among your models now.", False)
+        st.session_state[_COUNT] += 1  # an empty field for the next one
+    upload_memory.empty([file.file_id for file in given])
