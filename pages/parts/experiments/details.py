@@ -5,22 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from landcover.core import files
 from landcover.core.errors import LandcoverError
 from landcover.jobs.runs import experiments, record
 from landcover.jobs.runs.comparison import shown
 from landcover.jobs.runs.experiments import Experiment
 from landcover.jobs.runs.record import Run
 from landcover.jobs.runs.text import state_text
-from landcover.models import registry, store
+from landcover.models import registry
 from pages.parts.experiments import change, listing
+from pages.parts.models import archive, curves
 from pages.parts.models import charts as show
-from pages.parts.models import curves
 from pages.parts.shared import elements, theme
 from pages.parts.shared.architecture import show_architecture
 from pages.parts.train import live, testing
@@ -101,8 +101,8 @@ def _model(one: Experiment) -> None:
         live.next_steps(one.result, one.key)
         st.download_button(
             "Weights, card and reports (zip)",
-            lambda: _archive(one.result),
-            f"{one.result}.zip",
+            partial(archive.content, one.result),
+            archive.file_name(one.result),
             "application/zip",
             key="experiments_archive",
             on_click="ignore",
@@ -119,14 +119,6 @@ def _model(one: Experiment) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-
-
-def _archive(name: str) -> bytes:
-    """Return a model as the archive that the command line exports; made when it is asked for."""
-    with files.scratch() as folder:
-        path = folder / f"{name}.zip"
-        store.export_archive(registry.default(), name, path)
-        return path.read_bytes()
 
 
 def _report(run: Run) -> None:

@@ -11,12 +11,12 @@ from typing import Final
 
 import streamlit as st
 
-from landcover.core import files, limits
+from landcover.core import limits
 from landcover.core.errors import LandcoverError
 from landcover.jobs.runs import models as of_runs
 from landcover.models import registry, store
 from landcover.models.card import Card
-from pages.parts.models import store_import
+from pages.parts.models import archive, store_import
 from pages.parts.shared import elements, shown, taught, theme, url_state, widgets
 from pages.parts.shared.links import Link
 
@@ -186,8 +186,8 @@ def _replace(old: str, new: str | None) -> None:
 def _download(name: str, key: str) -> None:
     st.download_button(
         f"Download {name} (zip)",
-        partial(_archive, name),
-        f"{name.replace(':', '-')}.zip",
+        partial(archive.content, name),
+        archive.file_name(name),
         "application/zip",
         key=key,
         icon=":material/download:",
@@ -202,14 +202,6 @@ def _check(name: str) -> None:
         registry.default().folder(name)
     except LandcoverError as error:
         st.session_state[_OUTCOME] = (str(error), True)
-
-
-def _archive(name: str) -> bytes:
-    """Return the archive of a model; it is made when the button is pressed."""
-    with files.scratch() as folder:
-        path = folder / "model.zip"
-        store.export_archive(registry.default(), name, path)
-        return path.read_bytes()
 
 
 def _removed() -> None:
