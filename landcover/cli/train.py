@@ -77,6 +77,11 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         "with all choices frozen",
     )
     add_lessons(train)
+    train.add_argument(
+        "--from-scratch",
+        action="store_true",
+        help="start from random weights where the model starts from published ones",
+    )
     train.add_argument("--epochs", type=int, help="overrides the configuration")
     train.add_argument("--seed", type=int, help="overrides the configuration")
     train.add_argument("--shards", type=int, help="overrides the configuration")
@@ -173,6 +178,7 @@ def _queue(options: argparse.Namespace) -> int:
             name=options.register or runs.usual_name(model),
             fit=options.fit,
             configuration=runs.configuration(file),
+            settings={"start": "random"} if options.from_scratch else {},
             epochs=options.epochs,
             seed=options.seed,
             shards=options.shards,
@@ -288,6 +294,7 @@ def _order(options: argparse.Namespace) -> Order:
         device=options.device,
         teacher=options.teacher,
         unlabelled=options.unlabelled,
+        scratch=options.from_scratch,
     )
 
 

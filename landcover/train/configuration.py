@@ -11,11 +11,12 @@ from landcover.core import untrusted_json
 from landcover.core.errors import BadInput, UnknownName
 from landcover.train.augment import Augmentation
 
-__all__ = ["Loss", "Metric", "Precision", "TrainConfig", "all_settings"]
+__all__ = ["Loss", "Metric", "Precision", "Start", "TrainConfig", "all_settings"]
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 Metric = Literal["last", "loss", "macro_ap", "micro_ap", "mean_ap", "accuracy"]
 Loss = Literal["multilabel", "softmax"]
+Start = Literal["recipe", "random"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +34,10 @@ class TrainConfig:
             processes share them; one process computes them in turn (see
             :mod:`landcover.train.distributed`). A batch needs the memory of one shard.
         learning_rate: peak learning rate of AdamW.
+        start: ``recipe`` for the weights that the model's recipe starts from, which are random
+            for most; ``random`` to train without those of others, where the recipe allows it.
         trunk_rate: factor on the learning rate of the net's part called ``trunk``; below 1,
-            pre-trained weights change more slowly.
+            pre-trained weights change more slowly. It is 1 if ``start`` is ``random``.
         weight_decay: of weights; biases and normalisation layers have none.
         warm_up: share of the steps in which the learning rate rises; then it falls along
             a half cosine to 0.
@@ -67,6 +70,7 @@ class TrainConfig:
     batch: int = 32
     shards: int = 1
     learning_rate: float = 3e-3
+    start: Start = "recipe"
     trunk_rate: float = 1.0
     weight_decay: float = 0.05
     warm_up: float = 0.075
@@ -104,6 +108,7 @@ class TrainConfig:
             (self.validate_every >= 1, "validate_every must be at least 1"),
             (self.patience >= 0, "patience must be at least 0"),
             (self.loss in get_args(Loss), f"loss is one of {', '.join(get_args(Loss))}"),
+            (self.start in get_args(Start), f"start is one of {', '.join(get_args(Start))}"),
             (self.select in get_args(Metric), f"select is one of {', '.join(get_args(Metric))}"),
             (
                 self.precision in get_args(Precision),

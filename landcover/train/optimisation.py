@@ -50,10 +50,11 @@ def optimiser_of(net: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
 
     The key ``factor`` of a parameter group is the factor on its learning rate.
     """
+    trunk_rate = 1.0 if config.start == "random" else config.trunk_rate
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for name, values in net.named_parameters():
         if values.requires_grad:
-            factor = config.trunk_rate if name.startswith("trunk.") else 1.0
+            factor = trunk_rate if name.startswith("trunk.") else 1.0
             decay = config.weight_decay if values.dim() > 1 else 0.0
             groups.setdefault((factor, decay), []).append(values)
     parts = [

@@ -308,3 +308,11 @@ def test_trackers_get_the_curves_of_the_history(arguments: list[str], tmp_path: 
             (run,) = mlflow_store.runs_in(file)
             assert run.data.params["model"] == "landcover-cnn"
             assert mlflow_store.points(file, run, f"train/{name}") == expected
+
+
+def test_only_a_model_that_starts_from_other_weights_is_trained_from_scratch(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*arguments, "--from-scratch"]) == BAD
+    assert "leave --from-scratch out" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()

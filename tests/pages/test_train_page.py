@@ -273,7 +273,12 @@ def test_a_model_whose_weights_to_start_from_are_not_installed_says_so(
     monkeypatch.syspath_prepend(str(home))
     page = opened(write_eurosat(tmp_path / "eurosat"), "eurosat")
     assert "The ImageNet weights to start from are missing: install them" in said(page)
+    assert "Or switch pre-training off." in said(page)
     assert not any(one.label == "Start training" for one in page.button)
+    page.checkbox(key="train_start_eurosat-rgb").set_value(False).run()
+    assert "are missing" not in said(page)
+    press(page, "Start training")
+    assert ordered().settings == {"start": "random"}
 
 
 def test_runs_wait_in_their_order_are_stopped_and_resumed(home: Path, example: Path) -> None:  # noqa: ARG001

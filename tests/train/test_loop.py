@@ -203,6 +203,8 @@ def test_a_trunk_has_its_own_learning_rate() -> None:
     factors = {id(p): g["factor"] for g in optimiser.param_groups for p in g["params"]}
     assert {factors[id(p)] for p in net.trunk.parameters()} == {0.1}  # type: ignore[union-attr]
     assert {factors[id(p)] for p in net.classifier.parameters()} == {1.0}  # type: ignore[union-attr]
+    scratch = optimiser_of(net, replace(SMALL, trunk_rate=0.1, start="random"))
+    assert {group["factor"] for group in scratch.param_groups} == {1.0}
 
 
 @pytest.mark.slow

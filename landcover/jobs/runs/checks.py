@@ -85,7 +85,7 @@ def _check_training(order: RunOrder) -> None:
     settings.refuse_other_data(order)
     tracked(order)
     model = trainable.find(order.model)
-    if model.missing:
+    if model.missing and not settings.starts_from_scratch(order):
         raise BadInput(model.missing)
     for lesson in model.needs:
         if getattr(order, lesson) is None:

@@ -21,7 +21,7 @@ from landcover.models import registry
 from landcover.train import costs
 from landcover.train.configuration import TrainConfig
 from landcover.train.loop import Run
-from landcover.train.recipes import eurosat
+from landcover.train.recipes import bigearthnet, eurosat, mosaic_parts, trainable
 
 __all__ = ["PROBE_SECONDS", "Cost", "cost_of"]
 
@@ -43,6 +43,7 @@ class Cost:
         disk_bytes: in the program's folder; None if not measured.
         patches: that are trained on, or measured.
         how: how the time was obtained.
+        start: what pre-training costs, a sentence; empty for models that have none.
     """
 
     seconds: float | None
@@ -50,6 +51,7 @@ class Cost:
     disk_bytes: int | None
     patches: int
     how: str
+    start: str = ""
 
     @property
     def minutes(self) -> float | None:
@@ -65,7 +67,7 @@ class Cost:
             *([f"{self.disk_bytes / 1e6:,.0f} MB of disk"] if self.disk_bytes else []),
         ]
         listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-        return f"{listed} for {self.patches:,} patches; {self.how}."
+        return f"{listed} for {self.patches:,} patches; {self.how}. {self.start}".rstrip()
 
 
 def cost_of(order: RunOrder, *, seconds: float = PROBE_SECONDS) -> Cost:
@@ -84,10 +86,29 @@ def cost_of(order: RunOrder, *, seconds: float = PROBE_SECONDS) -> Cost:
     config = settings.configuration(order)
     settings.refuse_other_data(order)
     if isinstance(dataset, EuroSat):
-        return _of_pictures(order, dataset, seconds)
-    if config is None:
-        return _unmeasured(order, dataset)
-    return _of_patches(order, dataset, config, seconds)
+        found = _of_pictures(order, dataset, seconds)
+    elif config is None:
+        found = _unmeasured(order, dataset)
+    else:
+        found = _of_patches(order, dataset, config, seconds)
+    return replace(found, start=_start(order))
+
+
+def _start(order: RunOrder) -> str:
+    """What the pre-training of a model costs; empty if it has none."""
+    model = trainable.find(order.model)
+    if order.model == mosaic_parts.NAME:
+        with settings.prepared(order) as made:
+            parts = mosaic_parts.settings(made)
+        steps = f"{parts.steps:,} steps" if parts.steps else f"{parts.pretraining.epochs:,} epochs"
+        return f"Its pre-training alone has {steps}."
+    if not model.optional:
+        return ""
+    if settings.starts_from_scratch(order):
+        return "Without pre-training it usually needs more epochs."
+    if order.model.startswith(bigearthnet.TIMM):
+        return f"Pre-training costs a download: it starts from {model.start}."
+    return f"Pre-training costs nothing here: the weights of {model.start} are installed."
 
 
 def _of_patches(order: RunOrder, dataset: Dataset, config: TrainConfig, seconds: float) -> Cost:

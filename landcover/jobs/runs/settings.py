@@ -27,6 +27,7 @@ __all__ = [
     "packaged",
     "prepared",
     "refuse_other_data",
+    "starts_from_scratch",
     "to_order",
     "values_of",
     "write",
@@ -116,6 +117,20 @@ def configuration(order: RunOrder) -> TrainConfig | None:
         if order.model in table.SEVERAL_STEPS or not packaged(order.model):
             return None
         return bigearthnet.configuration(order.model, made)
+
+
+def starts_from_scratch(order: RunOrder) -> bool:
+    """Whether a training starts from random weights instead of those of the model's recipe.
+
+    Raises:
+        BadInput: a setting cannot be used.
+        UnknownName: no such model can be trained, or there is no such setting.
+    """
+    if order.model == registry.PICTURE_MODEL:
+        with prepared(order) as made:
+            return eurosat.plan(made).phases[0].start == "random"
+    config = configuration(order)
+    return config is not None and config.start == "random"
 
 
 def refuse_other_data(order: RunOrder) -> None:

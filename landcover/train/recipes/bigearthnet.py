@@ -110,8 +110,8 @@ RECIPES: Final[dict[str, Recipe]] = {
     "efficientnet-lite0": Recipe(
         title="EfficientNet-Lite0",
         summary=(
-            "A small net for photographs (Tan and Le 2019) that starts from ImageNet, its first "
-            "layer widened to twelve bands: a benchmark for our own."
+            "A small net for photographs (Tan and Le 2019), its first layer widened to twelve "
+            "bands: a benchmark for our own."
         ),
         config="efficientnet-lite0",
         initial=lite0_from_imagenet,
@@ -182,6 +182,7 @@ def make(
     """
     recipe, patches = find(name), require_patches(name, dataset)
     config = configuration(name, order, patches.classes) if recipe.config else None
+    recipe = _started(recipe, config)
     require_bands(name, patches, (config.net_options if config else {}).get("bands", BAND_NAMES))
     task = Task(name=name, recipe=recipe, dataset=patches, order=order)
     epochs = config.epochs if config else 0
@@ -229,6 +230,7 @@ def patch_fit(name: str, order: Order) -> PatchFit:
             run=lambda store, *_: _fit(recipe, store, seed),
         )
     config = replace(configuration(name, order), select="last", patience=0)
+    recipe = _started(recipe, config)
 
     def run(
         store: NativeStore, runs: Path, report: Report | None, _: Collection[str]
@@ -255,7 +257,7 @@ def find(name: str) -> Recipe:
 def _timm(backbone: str) -> Recipe:
     return Recipe(
         title=f"timm {backbone}",
-        summary=f"The trunk {backbone} of timm, which starts from its published weights.",
+        summary=f"The trunk {backbone} of timm.",
         config="timm",
         options={"backbone": backbone},
         initial=lambda: {
@@ -289,8 +291,14 @@ def configuration(name: str, order: Order, classes: tuple[str, ...] = CLASS_NAME
     if classes != CLASS_NAMES:
         options["classes"] = len(classes)
     config = replace(config, net_options=options, shards=shards, **overrides(order))
+    if config.start == "random" and recipe.initial is None:
+        raise BadInput(f"The model '{name}' has random weights to start from: leave 'start' out.")
     _try_net(config)
     return config
+
+
+def _started(recipe: Recipe, config: TrainConfig | None) -> Recipe:
+    return recipe.from_scratch() if config and config.start == "random" else recipe
 
 
 def _unconfigured(name: str) -> BadInput:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +36,7 @@ from landcover.train.validation import predict_logits
 
 __all__ = [
     "DECIDED",
+    "RANDOM_WEIGHTS",
     "PatchFit",
     "Recipe",
     "Task",
@@ -47,6 +48,9 @@ __all__ = [
     "require_patches",
     "require_the_19",
 ]
+
+RANDOM_WEIGHTS: Final = "random weights"
+"""Start of a recipe that usually starts from others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +64,7 @@ class Recipe:
         config: name of the configuration; empty if the model is not trained by gradients.
         options: of the net, in addition to those of the configuration.
         initial: returns weights that training starts from; None for random weights.
-        start: what these weights are, for the card.
+        start: what these weights are, for the card; empty if they were never others than random.
         fit: makes a net from patches and a seed, if it is not trained by gradients.
         settings: of ``fit``, for the card.
         explainable: whether gradients of the scores with respect to pixels exist.
@@ -79,6 +83,15 @@ class Recipe:
     settings: Mapping[str, Any] = field(default_factory=dict)
     explainable: bool = True
     half: bool = False
+
+    @property
+    def about(self) -> str:
+        """The summary, with what the weights started from."""
+        return f"{self.summary} It starts from {self.start}." if self.start else self.summary
+
+    def from_scratch(self) -> Recipe:
+        """The same recipe without the weights of others."""
+        return replace(self, initial=None, start=RANDOM_WEIGHTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +267,7 @@ def _card(task: Task, trained: TrainedNet, fitted: NativeStore) -> Card:
     return Card(
         name=task.name,
         title=task.recipe.title,
-        summary=task.recipe.summary,
+        summary=task.recipe.about,
         net=trained.net_name,
         net_options=trained.net_options,
         bands=trained.bands,
@@ -273,7 +286,7 @@ def _card(task: Task, trained: TrainedNet, fitted: NativeStore) -> Card:
             "date": _today(task.dataset),
             "command": (
                 f"landcover train --dataset {task.dataset.name} --model {task.name} "
-                f"--fit {task.order.fit}{_files(task.order)}"
+                f"--fit {task.order.fit}{_options(task)}"
             ),
         },
         weights_sha256="",
@@ -293,10 +306,11 @@ def _today(dataset: Dataset) -> str:
     return now.isoformat(timespec="seconds") if dataset.looks else now.date().isoformat()
 
 
-def _files(order: Order) -> str:
-    """The options for the files to learn from, without their folders."""
-    given = (("teacher", order.teacher), ("unlabelled", order.unlabelled))
-    return "".join(f" --{name} {shlex.quote(path.name)}" for name, path in given if path)
+def _options(task: Task) -> str:
+    """The options for what is learnt from: the start, and files without their folders."""
+    given = (("teacher", task.order.teacher), ("unlabelled", task.order.unlabelled))
+    files = "".join(f" --{name} {shlex.quote(path.name)}" for name, path in given if path)
+    return f" --from-scratch{files}" if task.recipe.start == RANDOM_WEIGHTS else files
 
 
 def _size(net: nn.Module) -> int:

@@ -33,6 +33,7 @@ from landcover.train import distributed
 from landcover.train.configuration import TrainConfig
 from landcover.train.history import Epoch, write_csv
 from landcover.train.loop import TrainResult, train
+from landcover.train.recipes.build import RANDOM_WEIGHTS
 from landcover.train.recipes.eurosat_folder import NAME, finished, write
 from landcover.train.recipes.order import Order, overrides, settings_text
 from landcover.train.state import Weights
@@ -42,6 +43,7 @@ __all__ = [
     "TARGETS",
     "Plan",
     "TrainedPhases",
+    "first_weights",
     "fit",
     "imagenet_trunk",
     "make",
@@ -72,6 +74,11 @@ class Plan:
     def net_options(self) -> dict[str, Any]:
         """Keyword arguments of the finished net."""
         return {**self.phases[-1].net_options, "symmetries": self.symmetries}
+
+    @property
+    def start(self) -> str:
+        """What the first phase starts from."""
+        return RANDOM_WEIGHTS if self.phases[0].start == "random" else "ImageNet"
 
     @property
     def epochs(self) -> int:
@@ -113,7 +120,7 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
         raise BadInput(f"The model '{name}' is trained on pictures: give --dataset eurosat.")
     settings = plan(order)
     training, validation = dataset.load("train"), dataset.load("validation")
-    start = imagenet_trunk()
+    start = first_weights(settings)
     both = order.fit == "train+validation"
     again = replace(settings, phases=settings.phases[-1:])
     total = settings.epochs + (again.epochs if both else 0)
@@ -135,7 +142,12 @@ def make(name: str, dataset: object, out: Path, order: Order, report: Report | N
         fitted=fitted,
         splits=order.fit.split("+"),
         selection=chosen,
-        facts={**final.facts, **_total_cost(first, final), **minutes_to(first.history)},
+        facts={
+            "start": settings.start,
+            **final.facts,
+            **_total_cost(first, final),
+            **minutes_to(first.history),
+        },
         out=out,
     )
     write_csv(first.history, out / "history.csv")
@@ -166,6 +178,15 @@ def plan(order: Order) -> Plan:
     if any(phase.net != "rgb-lite0" or phase.loss != "softmax" for phase in phases):
         raise BadInput("Every phase of the net for pictures needs net rgb-lite0 and loss softmax.")
     return Plan(phases=phases, symmetries=symmetries)
+
+
+def first_weights(settings: Plan) -> Weights:
+    """The weights that the first phase starts from; none for random ones.
+
+    Raises:
+        BadInput: the package that contains those of ImageNet is not installed.
+    """
+    return {} if settings.start == RANDOM_WEIGHTS else imagenet_trunk()
 
 
 def imagenet_trunk() -> Weights:
@@ -225,10 +246,7 @@ def fit(
 def _total_cost(first: TrainedPhases, final: TrainedPhases) -> dict[str, Any]:
     """Total epochs and minutes of training, when the last fit continued the first."""
     fits = (first,) if final is first else (first, final)
-    return {
-        "start": "ImageNet",
-        **{key: round(sum(one.facts[key] for one in fits), 1) for key in ("epochs", "minutes")},
-    }
+    return {key: round(sum(one.facts[key] for one in fits), 1) for key in ("epochs", "minutes")}
 
 
 def minutes_to(history: Sequence[Epoch]) -> dict[str, Any]:

@@ -53,8 +53,8 @@ __all__ = [
 NAME: Final = "eurosat-rgb"
 TITLE: Final = "EuroSAT RGB"
 SUMMARY: Final = (
-    "One of ten land covers for a colour picture of 640 m: EfficientNet-Lite0 that starts from "
-    "ImageNet and looks at the picture in several symmetries."
+    "One of ten land covers for a colour picture of 640 m: EfficientNet-Lite0, which looks at the "
+    "picture in several symmetries."
 )
 
 
@@ -109,7 +109,7 @@ def write(
         fitted: the pictures that the weights were trained on; baselines are fitted to them, too.
         splits: the splits of these pictures.
         selection: metrics on validation (:func:`selection`).
-        facts: about training, for the card.
+        facts: about training, for the card; what it started from is ``start``.
         out: the folder; created if missing.
 
     Raises:
@@ -119,7 +119,7 @@ def write(
     card = _card(
         NAME,
         TITLE,
-        SUMMARY,
+        f"{SUMMARY} It starts from {facts['start']}.",
         net=("rgb-lite0", dict(net_options), net),
         fitted=fitted,
         splits=splits,

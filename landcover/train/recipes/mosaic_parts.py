@@ -111,6 +111,8 @@ class Parts:
                     f"Configuration of {NAME}: the teacher has {len(COVERS)} covers and {FEATURES} "
                     "features, which net_options must have too."
                 )
+        if any(getattr(self, name).start != "recipe" for name in _NETS):
+            raise BadInput(f"Configuration of {NAME}: no part starts from random weights.")
         if not self.pretraining.teach:
             raise BadInput(f"Configuration of {NAME}: teach of the pretraining is above 0.")
         try:

@@ -23,7 +23,8 @@ Fit = Literal["train", "train+validation"]
 class Order:
     """The user's options, which override the configuration.
 
-    ``teacher`` and ``unlabelled`` are files that only ``landcover-mosaic`` learns from.
+    ``teacher`` and ``unlabelled`` are files that only ``landcover-mosaic`` learns from. With
+    ``scratch`` training starts from random weights where the recipe starts from published ones.
     """
 
     config_file: Path | None = None
@@ -34,6 +35,7 @@ class Order:
     device: str = "auto"
     teacher: Path | None = None
     unlabelled: Path | None = None
+    scratch: bool = False
 
 
 def settings_text(packaged: str, order: Order) -> str:
@@ -54,8 +56,12 @@ def settings_text(packaged: str, order: Order) -> str:
 
 
 def overrides(order: Order) -> dict[str, Any]:
-    """The user's device, epochs and seed, which override those of the configuration."""
-    wanted = {"epochs": order.epochs, "seed": order.seed}
+    """The user's device, epochs, seed and start, which override those of the configuration."""
+    wanted = {
+        "epochs": order.epochs,
+        "seed": order.seed,
+        "start": "random" if order.scratch else None,
+    }
     return {
         "device": order.device,
         **{key: value for key, value in wanted.items() if value is not None},

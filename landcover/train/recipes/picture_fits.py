@@ -68,7 +68,8 @@ def picture_fit(name: str, order: Order) -> PictureFit:
 
 
 def _net(order: Order) -> PictureFit:
-    settings, start = eurosat.plan(order), eurosat.imagenet_trunk()
+    settings = eurosat.plan(order)
+    start = eurosat.first_weights(settings)
 
     def run(store: RgbStore, runs: Path, report: Report | None) -> nn.Module:
         on_epoch = eurosat.phase_reporter(report, 0, settings.epochs)

@@ -81,10 +81,11 @@ def patch_fit(name: str, order: Order) -> PatchFit:
 
 
 def refuse_lessons(order: Order, names: Collection[str]) -> None:
-    """Refuse files to learn from if no recipe uses them.
+    """Refuse files to learn from, and random weights to start from, if no recipe can use them.
 
     Raises:
-        BadInput: there are files, and none of the recipes learns from them.
+        BadInput: there are files, and none of the recipes learns from them; or none of them starts
+            from weights that it can do without.
     """
     learning = {"teacher": {mosaic_parts.NAME}, "unlabelled": {mosaic_parts.NAME, area.NAME}}
     for option, able in learning.items():
@@ -92,3 +93,19 @@ def refuse_lessons(order: Order, names: Collection[str]) -> None:
             which = " and ".join(f"'{name}'" for name in sorted(able))
             verb = "learn" if len(able) > 1 else "learns"
             raise BadInput(f"Only {which} {verb} from --{option}: leave it out.")
+    if order.scratch and not any(map(_starts_from_others, names)):
+        raise BadInput(
+            "Without pre-training only models are trained that start from published weights and "
+            "can do without them, such as efficientnet-lite0: leave --from-scratch out."
+        )
+
+
+def _starts_from_others(name: str) -> bool:
+    """Whether a model starts from published weights, and can start from random ones.
+
+    Raises:
+        UnknownName: no such model can be trained.
+    """
+    if name in SEVERAL_STEPS:
+        return name == "eurosat-rgb"
+    return bigearthnet.find(name).initial is not None

@@ -41,11 +41,12 @@ class Trainable:
         config: its packaged settings; None if it is not one net that is trained by gradients.
         phases: epochs of each phase of a model that is trained in phases; empty for others.
         start: the weights that training starts from; empty for random ones.
+        optional: whether it can also start from random weights instead.
         bands: that it takes.
         choosable: whether other bands can be chosen.
         lessons: files that it learns from besides the labels: ``teacher``, ``unlabelled``.
         needs: those of them that it cannot do without.
-        missing: why it cannot be trained on this computer, one sentence; else empty.
+        missing: why it cannot be trained on this computer from ``start``, one sentence; else empty.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Trainable:
     config: TrainConfig | None = None
     phases: tuple[int, ...] = ()
     start: str = ""
+    optional: bool = False
     bands: tuple[str, ...] = BAND_NAMES
     choosable: bool = False
     lessons: tuple[str, ...] = ()
@@ -142,6 +144,7 @@ def _single(name: str) -> Trainable:
         summary=recipe.summary,
         config=config,
         start=recipe.start,
+        optional=recipe.initial is not None,
         bands=tuple(config.net_options.get("bands", BAND_NAMES)) if config else BAND_NAMES,
         choosable="bands" in takes and "bands" not in recipe.options,
         missing=_missing_weights() if recipe.start == _IMAGENET else "",
@@ -165,6 +168,7 @@ def _for_pictures() -> Trainable:
         summary=eurosat_folder.SUMMARY,
         phases=tuple(phase.epochs for phase in plan.phases),
         start=_IMAGENET,
+        optional=True,
         bands=RGB_BANDS,
         missing=_missing_weights(),
     )

@@ -51,10 +51,10 @@ def show(data: Data) -> None:
 def _order(data: Data) -> RunOrder | None:
     """Return what the form says; None, with the reason on the page, if it cannot be ordered."""
     chosen = model.choose(pictures=data.pictures, own_classes=data.own_classes)
-    if chosen.missing:
-        st.warning(theme.literal(chosen.missing))
+    start = model.choose_start(chosen)
+    if start is None:
         return None
-    lessons = model.show_start(chosen)
+    lessons = model.show_lessons(chosen)
     own_bands = settings.bands(chosen)
     config = None if chosen.config is None else for_size(chosen.config, data.count("train"))
     changes = {} if config is None else settings.augmentation(config, own_bands)
@@ -90,7 +90,11 @@ def _order(data: Data) -> RunOrder | None:
             model=chosen.name,
             name=name,
             fit=fit or "train",
-            settings={**budget.settings, **({"augmentation": changes} if changes else {})},
+            settings={
+                **budget.settings,
+                **start,
+                **({"augmentation": changes} if changes else {}),
+            },
             epochs=budget.epochs,
             seed=budget.seed,
             device=budget.device,

@@ -53,9 +53,30 @@ def choose(*, pictures: bool, own_classes: bool) -> Trainable:
     return model
 
 
-def show_start(model: Trainable) -> Lessons:
+def choose_start(model: Trainable) -> dict[str, str] | None:
+    """Let the user choose between published and random weights to start from, if there is a choice.
+
+    Returns:
+        settings that differ from the model's; None, with the reason on the page, if it cannot be
+        trained.
+    """
+    wanted = not model.optional or widgets.checkbox(
+        f"Pre-training: start from {model.start}",
+        value=True,
+        key=f"train_start_{model.name}",
+        help="Weights that were learnt from many other pictures help if there are few patches. "
+        "Without them training starts from random numbers.",
+    )
+    if wanted and model.missing:
+        instead = " Or switch pre-training off." if model.optional else ""
+        st.warning(theme.literal(model.missing) + instead)
+        return None
+    return {} if wanted else {"start": "random"}
+
+
+def show_lessons(model: Trainable) -> Lessons:
     """Say what training starts from, and let the user name the files that the model learns from."""
-    if model.start:
+    if model.start and not model.optional:
         st.caption(f"Pre-training: it starts from {theme.literal(model.start)}.")
     found: dict[str, Path] = {}
     for name in model.lessons:

@@ -344,7 +344,9 @@ def test_pictures_are_trained_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     with pytest.raises(BadInput, match="eurosat-rgb"):
         control.start(replace(order, model="landcover-cnn"))
-    assert control.cost_of(order, seconds=0.1).patches == eurosat_tree.TRAINING
+    cost = control.cost_of(order, seconds=0.1)
+    assert cost.patches == eurosat_tree.TRAINING
+    assert cost.start == "Pre-training costs nothing here: the weights of ImageNet are installed."
     run = control.start(order)
     assert work.compute(run.folder) == "mine"
     found = record.run_of(run.id)
@@ -380,6 +382,28 @@ def test_costs_are_said_beforehand(root: Path) -> None:
     assert fitted.seconds is None
     tested = control.cost_of(runs.order(root, kind="test", model="class-prior", settings={}))
     assert tested.patches == 6
+
+
+def test_costs_name_the_pre_training(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imagenet_package.install(tmp_path, b"no weights")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    scratch = runs.order(
+        root, model="efficientnet-lite0", settings={"batch": 4, "start": "random"}, epochs=1
+    )
+    assert control.cost_of(scratch, seconds=0.1).sentence.endswith(
+        "Without pre-training it usually needs more epochs."
+    )
+    usual = replace(scratch, settings={"batch": 4})
+    with pytest.raises(BadInput, match="ImageNet weights to start from are missing"):
+        control.start(usual)
+    assert control.start(scratch).state == "queued"
+    mosaic = runs.order(
+        root, model="landcover-mosaic", settings={}, epochs=None, teacher=Path("t.npz")
+    )
+    assert "pre-training alone has 2,500 steps" in control.cost_of(mosaic).sentence
+    assert control.cost_of(runs.order(root), seconds=0.1).start == ""
 
 
 @disks.needs_mounts

@@ -30,6 +30,19 @@ def test_bands_are_offered_where_the_net_takes_them_and_the_recipe_does_not_fix_
     assert BY_NAME["class-prior"].config is None
 
 
+def test_a_start_is_optional_where_training_without_it_is_possible() -> None:
+    assert BY_NAME["efficientnet-lite0"].optional
+    (pictures,) = trainable(pictures=True)
+    assert pictures.optional
+    for model in BY_NAME.values():
+        if model.optional:
+            assert model.start
+            table.refuse_lessons(Order(scratch=True), [model.name])
+        else:
+            with pytest.raises(BadInput, match="from-scratch"):
+                table.refuse_lessons(Order(scratch=True), [model.name])
+
+
 def test_what_a_model_learns_from_is_what_its_recipe_takes() -> None:
     for model in BY_NAME.values():
         for lesson in ("teacher", "unlabelled"):
