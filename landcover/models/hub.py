@@ -28,7 +28,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -94,6 +94,7 @@ MODELS: Final[dict[str, tuple[int, str]]] = {
 _CLASSES: Final = tuple(sorted(CLASS_NAMES))
 _TRUNK: Final = "model.vision_encoder."
 
+Answer = TypeVar("Answer")
 Fetch = Callable[[str, str], Path]
 """Function from a repository's name and a file name in it to the downloaded file."""
 
@@ -123,12 +124,16 @@ def folder(name: str, fetch: Fetch | None = None, models: Path | None = None) ->
     out = (models or home.folder() / "models") / name.removeprefix(PREFIX)
     if not (out / CARD_FILE).is_file():
         path = (fetch or from_hub)(f"{OWNER}/{name.removeprefix(PREFIX)}", FILE)
-        try:
-            state = load_file(path)
-        except (OSError, SafetensorError):
-            raise CorruptModel(_trouble(name, "its file cannot be read")) from None
-        save_model(*convert(name, state), out)
+        path = path.resolve()  # the hub's cache has links; deleting one would not fetch it again
+        save_model(*convert(name, _read(name, path), path), out)
     return out
+
+
+def _read(name: str, path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError):
+        raise CorruptModel(_trouble(name, "its file cannot be read", path)) from None
 
 
 def from_hub(repository: str, name: str) -> Path:
@@ -147,19 +152,42 @@ def from_hub(repository: str, name: str) -> Path:
             "pip install 'landcover[hub]'."
         ) from None
     most = limits.current().model_download_bytes
+    stated = None
+    with suppress(FetchError):
+        address = hub.hf_hub_url(repository, name)
+        facts = _asked(
+            repository, name, lambda: hub.get_hf_file_metadata(address, timeout=ANSWER_S)
+        )
+        stated = facts.size or 0
+    _refuse_large(repository, name, stated or 0, most)
+    # Without an answer the file may still be in the library's cache.
+    path = Path(
+        _asked(
+            repository,
+            name,
+            lambda: hub.hf_hub_download(
+                repo_id=repository, filename=name, local_files_only=stated is None
+            ),
+        )
+    )
+    _refuse_large(repository, name, path.stat().st_size, most)
+    return path
+
+
+def _asked(repository: str, name: str, ask: Callable[[], Answer]) -> Answer:
+    """Call the hub's library.
+
+    Raises:
+        FetchError: it raises any error: those of the network are of an HTTP library that differs
+            between its releases.
+    """
     try:
-        # Without a network there is no answer, and the file may be in the library's cache.
-        with suppress(OSError, ValueError, RuntimeError):
-            found = hub.get_hf_file_metadata(hub.hf_hub_url(repository, name), timeout=ANSWER_S)
-            _refuse_large(repository, name, found.size or 0, most)
-        path = Path(hub.hf_hub_download(repo_id=repository, filename=name))
-        _refuse_large(repository, name, path.stat().st_size, most)
-    except (OSError, ValueError, RuntimeError):
+        return ask()
+    except Exception:  # noqa: BLE001
         raise FetchError(
             f"{name} of {repository} could not be fetched from huggingface.co: connect to the "
             "internet and try again."
         ) from None
-    return path
 
 
 def _refuse_large(repository: str, name: str, size: int, most: int) -> None:
@@ -170,12 +198,13 @@ def _refuse_large(repository: str, name: str, size: int, most: int) -> None:
         )
 
 
-def convert(name: str, state: Mapping[str, Tensor]) -> tuple[Card, bytes]:
+def convert(name: str, state: Mapping[str, Tensor], path: Path | None = None) -> tuple[Card, bytes]:
     """Convert the published weights of a net to a card and a weights file.
 
     Args:
         name: one of :data:`MODELS`.
         state: the published weights by name.
+        path: the file that they were read from, for the error's sentence.
 
     Raises:
         CorruptModel: the weights do not fit that net.
@@ -190,8 +219,9 @@ def convert(name: str, state: Mapping[str, Tensor]) -> tuple[Card, bytes]:
         net.load_state_dict(
             _renamed(state) | {"mean": torch.tensor(mean), "std": torch.tensor(std)}
         )
-    except (RuntimeError, KeyError, IndexError):
-        raise CorruptModel(_trouble(name, f"its weights are not those of ResNet-{depth}")) from None
+    except (RuntimeError, KeyError, IndexError, TypeError):
+        why = f"its weights are not those of ResNet-{depth}"
+        raise CorruptModel(_trouble(name, why, path)) from None
     weights = weights_bytes(net)
     card = Card(
         name=name,
@@ -224,11 +254,14 @@ def _renamed(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     rows = [_CLASSES.index(label) for label in CLASS_NAMES]
     for name, value in state.items():
         if name.startswith(f"{_TRUNK}fc."):
+            if len(value) != len(_CLASSES):  # of other classes
+                raise IndexError(name)
             found["head." + name.removeprefix(f"{_TRUNK}fc.")] = value[rows]
         elif name.startswith(_TRUNK):
             found["trunk." + name.removeprefix(_TRUNK)] = value
     return found
 
 
-def _trouble(name: str, why: str) -> str:
-    return f"The published model '{name}' cannot be used: {why}; remove it from the hub's cache."
+def _trouble(name: str, why: str, path: Path | None) -> str:
+    remedy = f"delete {path}" if path else "delete its file"
+    return f"The published model '{name}' cannot be used: {why}: {remedy} and fetch it again."
