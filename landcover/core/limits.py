@@ -249,7 +249,8 @@ def current() -> Limits:
     special = _changed.get()
     if special is not None:
         return special
-    given = {key: text for key, text in os.environ.items() if key.startswith(PREFIX)}
+    # Every value is decoded when it is read, and this is asked thousands of times.
+    given = {key: os.environ[key] for key in os.environ if key.startswith(PREFIX)}
     if not _read or _read[0][0] != given:
         _read[:] = [(given, from_environment(given))]
     return _read[0][1]

@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -243,13 +244,30 @@ def _progress(path: Path, facts: Facts) -> RunProgress | None:
 
 def _history(path: Path) -> tuple[tuple[Epoch, ...], tuple[str, ...]]:
     """The epochs of all fits and the fit of each; what cannot be read is left out."""
+    file = path / files_of.HISTORY_FILE
     try:
-        most = limits.current().run_file_bytes
-        lines = read_regular(path / files_of.HISTORY_FILE, most, inside=path).splitlines()
+        found = file.stat()
+        return _epochs(file, (found.st_mtime_ns, found.st_size, found.st_ino))
     except (OSError, ValueError):
         return (), ()
+
+
+@lru_cache(maxsize=1_000)
+def _epochs(
+    file: Path,
+    stamp: tuple[int, ...],  # noqa: ARG001 - it changes whenever the file is written
+) -> tuple[tuple[Epoch, ...], tuple[str, ...]]:
+    """The epochs of a file. Pages list all runs every few seconds, and most have ended long ago.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is too large.
+    """
+    most = limits.current().run_file_bytes
     epochs, fits = list[Epoch](), list[str]()
-    for number, (fit, epoch) in enumerate(read_epochs(lines), 1):
+    for number, (fit, epoch) in enumerate(
+        read_epochs(read_regular(file, most, inside=file.parent).splitlines()), 1
+    ):
         epochs.append(replace(epoch, epoch=number))
         fits.append(fit)
     return tuple(epochs), tuple(fits)
