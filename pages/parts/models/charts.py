@@ -14,7 +14,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.evaluate.report import Evaluation
 from pages.parts.models import data
-from pages.parts.shared import class_link, elements, theme, url_state, widgets
+from pages.parts.shared import class_link, elements, naming, theme, url_state, widgets
 
 Option = TypeVar("Option")
 Section = TypeVar("Section", bound=Callable[..., None])
@@ -198,7 +198,7 @@ def pick_class(
 
 def file_stem(*parts: str) -> str:
     """Return a file's name without suffix from what the file shows."""
-    return "-".join(part.lower().replace(" ", "-") for part in parts)
+    return "-".join(filter(None, map(naming.slug, parts)))
 
 
 def draw(figure: go.Figure, name: str, alt: str) -> None:

@@ -77,7 +77,7 @@ def file_stem(pixels: Raster, *parts: str) -> str:
         parts: what the file contains, such as a model and a land cover.
     """
     day = f"{pixels.acquired:%Y-%m-%d}" if pixels.acquired else ""
-    return "-".join(filter(None, ("landcover", _slug(_of_pixels(pixels)), day, *map(_slug, parts))))
+    return "-".join(filter(None, ("landcover", slug(_of_pixels(pixels)), day, *map(slug, parts))))
 
 
 def _of_pixels(pixels: Raster) -> str:
@@ -88,6 +88,7 @@ def _of_pixels(pixels: Raster) -> str:
     return named[0] if named else pixels.provenance.source
 
 
-def _slug(text: str) -> str:
+def slug(text: str) -> str:
+    """Return a text as part of a file's name: ASCII letters in lower case, digits, dots, dashes."""
     plain = unicodedata.normalize("NFKD", text.replace("° ", "")).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9._]+", "-", plain)[:LONGEST].strip("-.").lower()
