@@ -40,12 +40,12 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
     listing = add_command(actions, "list", "list all runs, the newest first")
     _add_json(listing)
     listing.set_defaults(command=_list)
-    for name, what, command in (
-        ("show", "print state, progress and settings of a run", _show),
-        ("wait", "wait until a run has ended", _wait),
+    for name, what, command, kinds in (
+        ("show", "print state, progress and settings of a run", _show, f"{_RUN}, or a model"),
+        ("wait", "wait until a run has ended", _wait, _RUN),
     ):
         action = add_command(actions, name, what)
-        action.add_argument("run", metavar="RUN", help=_RUN)
+        action.add_argument("run", metavar="RUN", help=kinds)
         _add_json(action)
         action.set_defaults(command=command)
     log = add_command(actions, "log", "print the end of a run's log")
@@ -139,13 +139,13 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from landcover.jobs.runs import comparison, record, settings, text  # noqa: PLC0415 - loads torch
+    from landcover.jobs.runs import comparison, experiments  # noqa: PLC0415 - loads torch
 
-    run = record.find(options.run)
+    found = experiments.find(options.run)
     if options.json:
-        _print_json({**text.as_dict(run), "settings": settings.values_of(run)})
+        _print_json({**found.as_dict(), "settings": experiments.settings_of(found)})
     else:
-        print(comparison.details(run))
+        print(comparison.details(found))
     return DONE
 
 

@@ -101,6 +101,17 @@ def test_runs_are_queued_listed_stopped_renamed_removed_and_restored(
     assert call("runs", "start")[1] == "2 runs wait or run.\n"
 
 
+def test_the_training_of_a_shipped_model_is_shown_and_compared(call: Call) -> None:
+    shown = json.loads(call("runs", "show", "landcover-cnn", "--json")[1])
+    assert (shown["kind"], shown["epochs"], shown["settings"]["net"]) == ("past", 120, "trigrid")
+    assert "epoch 120 of 120" in call("runs", "show", "landcover-cnn")[1]
+    status, out, _ = call("runs", "compare", "landcover-cnn", "efficientnet-lite0", "--json")
+    assert (status, json.loads(out)["differing"]["epochs"]) == (DONE, [120, 20])
+    status, _, error = call("runs", "show", "class-prior")
+    assert (status, error.count("\n")) == (BAD, 1)
+    assert "carries neither settings nor epochs" in error
+
+
 @pytest.mark.usefixtures("busy")
 def test_a_test_is_queued_by_evaluate(call: Call, root: Path) -> None:
     words = ("evaluate", root, "--dataset", "bigearthnet", "--model", "class-prior", "--queue")

@@ -119,7 +119,9 @@ def test_a_shared_server_shows_no_runs(root: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_training_shows_what_it_reached_and_how(root: Path, home: Path) -> None:
-    run = ended(queued(root, epochs=3, seed=7), 0.3, 0.5, 0.4, model="mine")
+    trackers = {"tensorboard": str(home / "events")}
+    queue = queued(root, epochs=3, seed=7, trackers=trackers)
+    run = ended(queue, 0.3, 0.5, 0.4, model="mine")
     tiny = tiny_folder(home / "models" / "mine", name="mine")
     files.write_text(run.folder / folder.LOG_FILE, "epoch 1 of 3\nepoch 2 of 3\n")
     page = opened()
@@ -138,6 +140,7 @@ def test_a_training_shows_what_it_reached_and_how(root: Path, home: Path) -> Non
     }
     assert "**Average precision:** macro 0.500, micro 0.600, on validation" in said(page)
     assert "**Time:** 2 min" in said(page)
+    assert f"**Recorded by:** tensorboard ({home / 'events'})" in said(page)
     assert len(page.get("plotly_chart")) == 2
     settings = next(one.value for one in page.dataframe if "Setting" in one.value)
     values = settings.set_index("Setting")["Value"]
@@ -198,6 +201,16 @@ def test_what_others_have_removed_meanwhile_is_said(root: Path) -> None:
     page = opened()
     control.remove(run.id)
     assert "Unknown run" in said(press(page, "Remove mine"))
+
+
+def test_any_name_is_only_text(root: Path) -> None:
+    name = "../![x](https://example.com/x.png) <b>&</b> 山"
+    order = runs.order(root, name=name, kind="test", model="class-prior", epochs=None, settings={})
+    run = ended(control.start(order), state="stopped")
+    for view in ("One in detail", "Two compared"):
+        page = opened(Link(view=view, run=run.id))
+        texts = (*page.header, *page.markdown, *page.caption, *page.info)
+        assert "![x](" not in "".join(str(one.value) for one in texts)
 
 
 def test_two_are_compared_with_their_curves_over_each_other(root: Path) -> None:

@@ -301,6 +301,7 @@ def test_a_failed_run_says_why(home: Path, example: Path) -> None:  # noqa: ARG0
     assert "mine failed" in said(page)
     assert "give a smaller batch" in said(page)
     assert [one.label for one in page.button if "mine" in one.label] == ["Resume mine"]
+    assert {"More on Experiments", "All experiments"} <= {one.label for one in page.button}
 
 
 def test_a_finished_run_shows_its_curves_and_leads_on(home: Path, example: Path) -> None:  # noqa: ARG001

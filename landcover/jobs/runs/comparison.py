@@ -1,13 +1,12 @@
-"""The settings of one run, and what differs between two experiments."""
+"""The settings of one experiment, and what differs between two experiments."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
-from landcover.jobs.runs import experiments, settings
+from landcover.jobs.runs import experiments
 from landcover.jobs.runs.experiments import Experiment
-from landcover.jobs.runs.record import Run
 from landcover.jobs.runs.text import columns, number, progress_text, state_text
 
 __all__ = ["Comparison", "compare", "details", "shown"]
@@ -64,21 +63,26 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
     )
 
 
-def details(run: Run) -> str:
-    """A run with its settings, progress and last epoch."""
+def details(experiment: Experiment) -> str:
+    """An experiment with its settings, progress and last epoch.
+
+    Raises:
+        LandcoverError: the model of a training of the past is gone, or its card is damaged.
+    """
+    run, history, model = experiment.run, experiment.history, experiment.result
     lines = {
-        "run": run.id,
-        "name": run.name,
-        "kind": run.order.kind,
-        "state": state_text(run),
-        "error": run.error,
-        "progress": progress_text(run.step) if run.step else "",
-        "result": run.model and f"{run.model}: landcover classify SOURCE --model {run.model}",
-        "best AP": number(run.best_ap) if run.history else "",
-        "last": run.history[-1].text(len(run.history)) if run.history else "",
-        "files": str(run.folder),
-        **run.order.places(run.folder),
-        **{name: shown(value) for name, value in settings.values_of(run).items()},
+        "run": experiment.key,
+        "name": experiment.name,
+        "kind": experiment.kind,
+        "state": state_text(run) if run else experiment.state,
+        "error": run.error if run else "",
+        "progress": progress_text(run.step) if run and run.step else "",
+        "result": model and f"{model}: landcover classify SOURCE --model {model}",
+        "best AP": number(experiment.macro_ap) if history else "",
+        "last": history[-1].text(len(history)) if history else "",
+        "files": str(run.folder) if run else "",
+        **(run.order.places(run.folder) if run else {}),
+        **{name: shown(value) for name, value in experiments.settings_of(experiment).items()},
     }
     return "\n".join(columns([(name, text) for name, text in lines.items() if text]))
 

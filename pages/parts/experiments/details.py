@@ -74,8 +74,16 @@ def facts(one: Experiment) -> dict[str, str]:
         "Average precision": _best(one),
         "Time": "" if math.isnan(one.seconds) else live.duration(one.seconds),
         "Model": one.result,
+        "Recorded by": _recorded(one.run),
     }
     return {name: text for name, text in known.items() if text}
+
+
+def _recorded(run: Run | None) -> str:
+    """Return the trackers of a run, each with the place that it writes to."""
+    if run is None:
+        return ""
+    return "; ".join(f"{name} ({place})" for name, place in run.order.places(run.folder).items())
 
 
 def _about(one: Experiment) -> str:

@@ -168,6 +168,11 @@ def _buttons(run: Run) -> None:
         _button("Resume", run, control.resume, ":material/play_arrow:")
     if run.state == "finished" and run.model:
         next_steps(run.model, run.id)
+    if run.state not in ACTIVE and widgets.button(
+        "More on Experiments", key=f"train_more_{run.id}"
+    ):
+        url_state.keep("run", run.id)
+        st.switch_page(PAGES / "experiments.py")
 
 
 def next_steps(model: str, key: str) -> None:
