@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import streamlit as st
@@ -136,8 +137,9 @@ def test_suspected_labels_have_pictures_and_reasons(mislabelled: Path) -> None:
     page = checked(view(opened(mislabelled), "Label errors"))
     text = said(page)
     assert "**2 labels** of 26 patches are suspected" in text
-    assert f"**Labelled {FOREST}, but a model that has not seen this patch gives it" in text
-    assert f"**Not labelled {PASTURES}, but" in text
+    forest = f"[{FOREST}](classes?about={quote(FOREST)})"
+    assert f"**Labelled {forest}, but a model that has not seen this patch gives it" in text
+    assert f"**Not labelled [{PASTURES}](classes?about={PASTURES}), but" in text
     assert "each time without the blocks of 12 km" in text
     assert "Too rare, or too frequent, to be checked: [Urban](classes?about=" in text
     assert len(page.image) == 2

@@ -221,6 +221,9 @@ def test_the_classes_table_is_the_reports(zoo: Path) -> None:
         assert row["Threshold"] == item.threshold
         assert row["AP"] == item.ap or (item.ap is None and np.isnan(row["AP"]))
     assert set(table[table["In macro"]].index) == {"Pastures", "Mixed forest"}
+    shown = view(page(), "Classes")
+    assert "[What do these classes mean?](classes)" in text(shown)
+    assert "so they have no metrics: [Urban](classes?about=" in text(shown)
 
 
 def test_each_two_by_two_table_counts_every_patch(zoo: Path) -> None:
@@ -744,6 +747,7 @@ def test_classes_that_exclude_each_other_have_one_confusion_matrix(exclusive: Pa
     figures = read_report(exclusive, "eurosat", "test").metrics
     assert np.trace(counts) / counts.sum() == pytest.approx(figures.accuracy)
     assert f"accuracy {figures.accuracy:.3f} [" in text(shown)
+    assert "[What do these classes mean?](classes)" in text(shown)
     assert "has no report on this split" not in text(shown)
     section(shown, "All models")
     assert "(best accuracy): **Pictures**" in text(shown)

@@ -128,12 +128,18 @@ def _result(found: Found) -> None:
     if len(listed) > SHOWN:
         st.caption(f"The {SHOWN} most suspect of {len(listed):,}; the table has all of them.")
     shown = [checked.records[one.row] for one in listed[:SHOWN]]
-    reasons = [one.reason for one in listed[:SHOWN]]
+    reasons = [_linked(one) for one in listed[:SHOWN]]
     patches.grid(found.folder, shown, "data_error", ACROSS, reasons)
     table = as_table(checked.records, listed)
     with st.expander("Show as a table"):
         show.numbers(table, "label-errors", "Suspected labels, the most suspect first")
     show.download(table, "label-errors")
+
+
+def _linked(one: Suspect) -> str:
+    """Return why a label is suspected, in Markdown, with a link to what the class means."""
+    link = class_link.as_markdown(one.label, one.label)
+    return theme.literal(one.reason).replace(theme.literal(one.label), link, 1)
 
 
 def as_table(records: Sequence[Record], suspects: Sequence[Suspect]) -> pd.DataFrame:

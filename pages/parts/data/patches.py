@@ -93,7 +93,7 @@ def grid(
         records: the patches.
         key: start of the keys of the buttons.
         across: patches in a row.
-        reasons: what stands above each; nothing if empty.
+        reasons: what stands above each, in Markdown; nothing if empty.
     """
     chosen = st.session_state.get(_ALIKE)
     for start in range(0, len(records), across):
@@ -101,7 +101,7 @@ def grid(
         for number, (column, record) in enumerate(zip(st.columns(across), row, strict=False)):
             with column.container(border=True):
                 if reasons:
-                    st.markdown(f"**{theme.literal(reasons[start + number])}**")
+                    st.markdown(f"**{reasons[start + number]}**")
                 _card(folder, record, f"{key}_{start + number}")
         for number, record in enumerate(row):
             if chosen == f"{key}_{start + number}_{record.patch_id}":

@@ -61,11 +61,13 @@ def metrics(row: data.Row, report: Evaluation) -> None:
         categoryorder="array",
         categoryarray=[f"{c} ({n})" for c, n in zip(drawn["Class"], drawn["Support"], strict=True)],
     )
-    absent = ", ".join(table[table["Support"] == 0]["Class"])
+    per_class = report.metrics.per_class
+    absent = class_link.several(name for name, item in per_class.items() if not item.support)
     st.caption(
         f"In brackets: number of patches, of {report.metrics.n}, that have the class. "
         + (f"No patch has these classes, so they have no metrics: {absent}." if absent else "")
     )
+    class_link.guide_line(report.classes)
     alt = f"Average precision of each class with 95 % intervals, model {row.title}"
     show.chart(figure, table, f"classes-{row.name}", alt)
 
@@ -121,6 +123,7 @@ def _one_of_many(row: data.Row, report: Evaluation) -> None:
         f"The numbers are patches, of {report.metrics.n}; the shade is their share of the row. "
         f"The diagonal holds the correct predictions: accuracy {accuracy}."
     )
+    class_link.guide_line(report.classes)
     table = pd.DataFrame(counts, columns=names)
     table.insert(0, "actual", names)
     show.chart(figure, table, f"confusion-{row.name}", f"Confusion matrix, model {row.title}")
@@ -171,7 +174,7 @@ def co_occurrence(row: data.Row, report: Evaluation) -> None:
             "often together with the row's class. Orange, below 0: too rarely.",
         }[view]
     )
-    class_link.guide_line()
+    class_link.guide_line(report.classes)
     signed = view == VIEWS[2]
     names = data.shorts(report)
     figure = go.Figure(

@@ -16,7 +16,7 @@ import pandas as pd
 import streamlit as st
 
 from landcover.core import class_guide
-from landcover.core.classes import CLASS_SETS, cover_of
+from landcover.core.classes import CLASS_NAMES, CLASS_SETS, cover_of
 from pages.parts.shared import theme
 
 PAGE: Final = "classes"
@@ -59,9 +59,10 @@ def several(labels: Iterable[str]) -> str:
     return ", ".join(map(as_markdown, labels))
 
 
-def guide_line() -> None:
-    """Say below a chart, whose labels cannot be links, where the classes are explained."""
-    st.caption(f"[What do these classes mean?]({PAGE})")
+def guide_line(labels: Iterable[str] = CLASS_NAMES) -> None:
+    """Say at a chart, whose labels cannot be links, where those of its classes are explained."""
+    if any(map(address, labels)):
+        st.caption(f"[What do these classes mean?]({PAGE})")
 
 
 def table(found: pd.DataFrame, *columns: str, hide_index: bool = False) -> None:
