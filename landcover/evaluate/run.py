@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from landcover import __version__
-from landcover.core.progress import Report
+from landcover.core.progress import Progress, Report
 from landcover.core.raster import FloatArray
 from landcover.datasets.eurosat import EuroSat
 from landcover.datasets.labelled import Dataset, split_name
@@ -61,6 +61,8 @@ def evaluate(
     task.refuse_leaks(model.card, split, allow_touching=allow_touching, strict=strict)
     models = (model, *baselines)
     answers = task.probabilities(models, split, progress)
+    if progress:
+        progress(Progress(what="Computing metrics and intervals"))
     material = task.material(split)
     return Evaluation(
         metrics=_report(task, models, split, material, answers, draws=draws),

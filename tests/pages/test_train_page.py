@@ -20,7 +20,7 @@ from landcover.datasets.example_folder import write_example
 from landcover.jobs.runs import control, folder, record, work
 from landcover.jobs.runs.order import RunOrder
 from landcover.jobs.runs.record import Run
-from landcover.models import registry
+from landcover.models import registry, store
 from pages.parts.shared import taught, training
 from tests.support import imagenet_package
 from tests.support.eurosat_tree import write as write_eurosat
@@ -345,3 +345,22 @@ def test_a_test_ends_with_the_views_of_the_models_page(
     page = press(page, "Show it on Models too")
     assert "The page Models shows this report of mine now" in said(page)
     assert (home / "home" / "models" / "mine" / "evaluation").is_dir()
+    store.remove(registry.default(), "mine")
+    page = opened(example, train_what="Test a model")
+    assert "The model 'mine' of this test was removed" in said(page)
+
+
+def test_the_result_that_was_waited_for_is_shown(home: Path, example: Path) -> None:
+    assert home.is_dir()
+    made = list[Run]()
+    page = opened(example, train_what="Test a model")
+    for split in ("test", "all"):
+        made.append(queued(example, kind="test", name=split, split=split))
+        work.compute(made[-1].folder)
+        note(made[-1], state="finished", ended=folder.now())
+        page.run()
+        assert page.selectbox(key="train_result").value == made[-1].id
+        count = "1 patch was" if split == "test" else "5 patches were"
+        assert f"Only {count} measured" in said(page)
+    page.selectbox(key="train_result").set_value(made[0].id).run()
+    assert page.selectbox(key="train_result").value == made[0].id, "as the user chose"

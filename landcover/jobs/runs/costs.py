@@ -67,7 +67,8 @@ class Cost:
             *([f"{self.disk_bytes / 1e6:,.0f} MB of disk"] if self.disk_bytes else []),
         ]
         listed = parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-        return f"{listed} for {self.patches:,} patches; {self.how}. {self.start}".rstrip()
+        patches = "1 patch" if self.patches == 1 else f"{self.patches:,} patches"
+        return f"{listed} for {patches}; {self.how}. {self.start}".rstrip()
 
 
 def cost_of(order: RunOrder, *, seconds: float = PROBE_SECONDS) -> Cost:

@@ -158,8 +158,9 @@ def _sentences(rows: Sequence[data.Row], split: data.Split) -> None:
     report = source.report
     dataset, part = split
     counted = [data.short(name) for name in report.macro_classes]
+    patches = "1 patch" if report.n == 1 else f"{report.n} patches"
     measured = (
-        f"Measured on **{report.n} patches** of {data.title_of(dataset)}, split **{part}**, on "
+        f"Measured on **{patches}** of {data.title_of(dataset)}, split **{part}**, on "
         f"{report.date}."
     )
     rule = (

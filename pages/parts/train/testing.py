@@ -36,6 +36,10 @@ VIEWS: Final = (
     "Failures",
 )
 """Views of the Models page that any report has something for."""
+_CHOSEN: Final = "train_result"
+_NEWEST: Final = "train_result_newest"
+_FEW: Final = 20
+"""Patches below which figures say next to nothing."""
 _ADDED: Final = "train_report_added"
 
 
@@ -101,9 +105,11 @@ def results() -> None:
     if not finished:
         return
     elements.heading("Results")
-    chosen = show.pick(
-        "Test", list(finished), "train_result", lambda run: live.titled(finished[run])
-    )
+    newest = max(finished.values(), key=lambda run: run.ended or run.created).id
+    if st.session_state.get(_NEWEST, newest) != newest:
+        st.session_state[_CHOSEN] = newest  # it was waited for
+    st.session_state[_NEWEST] = newest
+    chosen = show.pick("Test", list(finished), _CHOSEN, lambda run: live.titled(finished[run]))
     show_report(finished[chosen])
 
 
@@ -121,6 +127,12 @@ def show_report(run: Run) -> None:
             "on the page Models, under *Your models*, to see the result."
         )
         return
+    if (count := found.metrics.n) < _FEW:
+        measured = "1 patch was" if count == 1 else f"{count} patches were"
+        st.warning(
+            f"Only {measured} measured: the figures, and intervals that look narrow, say next to "
+            "nothing of other patches."
+        )
     rows = models.rows([entry])
     hidden = views.SEVERAL_LABELS if found.exclusive else frozenset()
     view = show.switch(
