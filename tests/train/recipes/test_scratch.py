@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,38 +10,43 @@ import pytest
 
 from landcover.core.errors import BadInput
 from landcover.datasets import open_any
-from landcover.train.recipes import bigearthnet, eurosat, mosaic_parts, table
+from landcover.train.recipes import bigearthnet, eurosat, model_folder, mosaic_parts, table
 from landcover.train.recipes.build import RANDOM_WEIGHTS
 from landcover.train.recipes.order import Order
-from tests.nets.test_timm_trunk import STAND_IN
+from landcover.train.state import Weights
 from tests.support import imagenet_package, runs
 
 SCRATCH = Order(scratch=True)
 
 
-@pytest.fixture
-def timm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    (tmp_path / "timm.py").write_text(STAND_IN)
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(sys.modules, "timm", raising=False)
-    yield
-    sys.modules.pop("timm", None)
-
-
-@pytest.mark.usefixtures("timm")
-def test_the_card_says_that_training_started_from_random_weights(tmp_path: Path) -> None:
-    name, out, file = "timm:little", tmp_path / "out", tmp_path / "config.json"
-    file.write_text(replace(bigearthnet.configuration(name, Order()), batch=4).to_json())
+def test_the_card_says_that_training_started_from_random_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model_folder, "SCALE_PATCHES", 1)
+    name, out, file = "landcover-cnn", tmp_path / "out", tmp_path / "config.json"
+    other = replace(bigearthnet.RECIPES[name], summary="A net.", initial=_missing, start="ImageNet")
+    monkeypatch.setitem(bigearthnet.RECIPES, name, other)
+    usual = bigearthnet.configuration(name, Order())
+    small = replace(usual, batch=4, net_options={**usual.net_options, **runs.NET})
+    file.write_text(small.to_json())
     order = Order(scratch=True, config_file=file, epochs=1, device="cpu")
-    table.make(name, open_any("bigearthnet", runs.patches(tmp_path / "data")), out, order)
+    dataset = open_any("bigearthnet", runs.patches(tmp_path / "data"))
+    with pytest.raises(BadInput, match="These weights are missing"):
+        table.make(name, dataset, tmp_path / "usual", replace(order, scratch=False))
+    table.make(name, dataset, out, order)
     card = json.loads((out / "card.json").read_text())
-    assert card["summary"] == "The trunk little of timm. It starts from random weights."
+    assert card["summary"] == "A net. It starts from random weights."
     assert card["training"]["start"] == RANDOM_WEIGHTS
     assert card["training"]["command"].endswith(" --from-scratch")
     assert json.loads((out / "config.json").read_text())["start"] == "random"
     # The same folder does not go on with other weights.
+    monkeypatch.setitem(bigearthnet.RECIPES, name, replace(other, initial=dict))
     with pytest.raises(BadInput, match="other settings"):
-        table.make(name, open_any("bigearthnet", tmp_path / "data"), out, replace(order, epochs=2))
+        table.make(name, dataset, out, replace(order, scratch=False))
+
+
+def _missing() -> Weights:
+    raise BadInput("These weights are missing.")
 
 
 def test_a_net_for_pictures_starts_from_random_weights(
