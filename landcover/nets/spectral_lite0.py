@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import torch
@@ -98,9 +99,20 @@ class SpectralLite(CellNet):
         return maps
 
 
-def inflate(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Convert the weights of a three-band net for twelve bands; new bands have weight zero."""
+def inflate(state: dict[str, Tensor], bands: Sequence[str] = BAND_NAMES) -> dict[str, Tensor]:
+    """Convert the weights of a net for red, green and blue for other bands, which start at zero.
+
+    Args:
+        state: the weights by name.
+        bands: names along the input's band axis of the net. If none of them is a colour, the
+            first layer is left out.
+    """
     name = "trunk.stem.0.weight"
-    wide = torch.zeros(STEM, len(BAND_NAMES), 3, 3)
-    wide[:, list(VISIBLE)] = state[name]
+    wide = torch.zeros(STEM, len(bands), 3, 3)
+    colours = [(column, BAND_NAMES[band]) for column, band in enumerate(VISIBLE)]
+    for column, colour in colours:
+        if colour in bands:
+            wide[:, list(bands).index(colour)] = state[name][:, column]
+    if not {colour for _, colour in colours} & set(bands):
+        return {own: value for own, value in state.items() if own != name}
     return {**state, name: wide}

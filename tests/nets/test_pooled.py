@@ -19,6 +19,7 @@ from landcover.nets import efficientnet_lite0
 from landcover.nets.efficientnet_lite0 import LiteNet
 from landcover.nets.pooled import STRIDE, PooledNet
 from landcover.nets.resnet import BasicBlock, Bottleneck, ResNet
+from landcover.nets.spectral_lite0 import inflate
 from landcover.train.augment import Augmentation
 from landcover.train.configuration import TrainConfig
 from landcover.train.loop import train
@@ -204,17 +205,27 @@ def test_imagenet_weights_are_read_as_data(monkeypatch: pytest.MonkeyPatch, tmp_
         efficientnet_lite0.imagenet_weights()
 
 
-def test_the_widened_benchmark_starts_with_the_weights_of_red_green_and_blue() -> None:
-    from landcover.nets.spectral_lite0 import VISIBLE, inflate  # noqa: PLC0415 - one test's concern
-
+@pytest.mark.parametrize("bands", [BAND_NAMES, RGBN, ("B08", "B03")])
+def test_the_widened_benchmark_starts_with_the_weights_of_red_green_and_blue(
+    bands: tuple[str, ...],
+) -> None:
     trunk = efficientnet_lite0.Lite0()
-    state = inflate({f"trunk.{k}": v for k, v in trunk.state_dict().items()})
-    net = LiteNet().eval()
+    state = inflate({f"trunk.{k}": v for k, v in trunk.state_dict().items()}, bands)
+    net = LiteNet(bands=bands).eval()
     missing, unexpected = net.load_state_dict(state, strict=False)
     assert not unexpected
     assert set(missing) == {"mean", "std", "head.weight", "head.bias"}
-    assert net.get_parameter("trunk.stem.0.weight").shape[1] == len(BAND_NAMES)
-    pixels = torch.rand(1, 12, 64, 64)
+    first = net.get_parameter("trunk.stem.0.weight")
+    for column, colour in enumerate(("B04", "B03", "B02")):
+        if colour in bands:
+            own = trunk.get_parameter("stem.0.weight")[:, column]
+            assert torch.equal(first[:, bands.index(colour)], own)
+    pixels = torch.rand(1, len(bands), 64, 64)
     before = net(pixels)
-    pixels[:, [k for k in range(12) if k not in VISIBLE]] = 0.9
+    pixels[:, [k for k, band in enumerate(bands) if band not in {"B04", "B03", "B02"}]] = 0.9
     assert torch.allclose(net(pixels), before, atol=1e-5)
+
+
+def test_a_net_without_colours_keeps_its_own_first_layer() -> None:
+    trunk = {f"trunk.{k}": v for k, v in efficientnet_lite0.Lite0().state_dict().items()}
+    assert set(trunk) - set(inflate(trunk, ("B08", "B11"))) == {"trunk.stem.0.weight"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -172,24 +172,26 @@ def published(server: HubServer) -> dict[str, Tensor]:
     return state
 
 
-def initial() -> dict[str, Tensor]:
+def initial(bands: Sequence[str] = BAND_NAMES) -> dict[str, Tensor]:
     start = find("timm:resnet18").initial
     assert start is not None
-    return start()
+    return start(bands)
 
 
 @needs_hub
-def test_a_training_starts_from_published_weights(server: HubServer) -> None:
-    state, found = published(server), initial()
+@pytest.mark.parametrize("bands", [BAND_NAMES, ("B04", "B03", "B02"), ("B08", "B11")])
+def test_a_training_starts_from_published_weights(bands: Sequence[str], server: HubServer) -> None:
+    state, found = published(server), initial(bands)
     # timm repeats the weights for red, green and blue, so that the sum over the bands stays.
-    first = state["conv1.weight"].repeat(1, 4, 1, 1) * 3 / len(BAND_NAMES)
+    first = state["conv1.weight"].repeat(1, 4, 1, 1)[:, : len(bands)] * 3 / len(bands)
     assert torch.allclose(found.pop("trunk.conv1.weight"), first)
     for name, value in found.items():
         assert torch.equal(value, state[name.removeprefix("trunk.")])
     assert set(found) == {f"trunk.{name}" for name in state if name[:3] != "fc."} - {
         "trunk.conv1.weight"
     }
-    net = nets.build("timm", backbone="resnet18")
+    net = nets.build("timm", backbone="resnet18", bands=bands)
+    assert net.state_dict()["trunk.conv1.weight"].shape == first.shape
     missing, extra = net.load_state_dict(found, strict=False)
     assert not extra
     assert set(missing) == {"mean", "std", "head.weight", "head.bias", "trunk.conv1.weight"}
@@ -235,5 +237,5 @@ def test_a_trunk_without_published_weights_gives_one_sentence(server: HubServer)
     start = find("timm:resnet18d.no").initial
     assert start is not None
     with pytest.raises(BadInput, match="timm has no trunk"):
-        start()
+        start(BAND_NAMES)
     assert not server.requests

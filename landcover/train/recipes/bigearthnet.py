@@ -7,7 +7,7 @@ gradients.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -47,17 +47,21 @@ from landcover.train.state import Weights
 __all__ = ["RECIPES", "TIMM", "configuration", "find", "lite0_from_imagenet", "make", "patch_fit"]
 
 
-def lite0_from_imagenet() -> Weights:
+def lite0_from_imagenet(bands: Sequence[str] = BAND_NAMES) -> Weights:
     """ImageNet weights from which a :class:`~landcover.nets.efficientnet_lite0.LiteNet` starts.
 
     The weights of red, green and blue are kept; those of other bands start at 0.
+
+    Args:
+        bands: names along the input's band axis.
 
     Raises:
         BadInput: the package that carries the weights is not installed.
     """
     trunk = efficientnet_lite0.Lite0()
     trunk.load_imagenet(efficientnet_lite0.imagenet_weights())
-    return inflate({f"trunk.{name}": value for name, value in trunk.state_dict().items()})
+    state = {f"trunk.{name}": value for name, value in trunk.state_dict().items()}
+    return inflate(state, bands)
 
 
 _CNN: Final = (
@@ -260,9 +264,9 @@ def _timm(backbone: str) -> Recipe:
         summary=f"The trunk {backbone} of timm.",
         config="timm",
         options={"backbone": backbone},
-        initial=lambda: {
+        initial=lambda bands: {
             f"trunk.{name}": value
-            for name, value in timm_trunk(backbone, len(BAND_NAMES), pretrained=True)
+            for name, value in timm_trunk(backbone, len(bands), pretrained=True)
             .state_dict()
             .items()
         },
@@ -329,7 +333,7 @@ def _train(
     """Train the net once."""
     bands = tuple(config.net_options.get("bands", BAND_NAMES))
     seen = None if validation is None else select_bands(validation, bands)
-    initial = recipe.initial() if recipe.initial else None
+    initial = recipe.initial(bands) if recipe.initial else None
     result = train(config, select_bands(store, bands), seen, out, on_epoch, initial=initial)
     return TrainedNet(
         net=rounded(result.net()) if recipe.half else result.net(),

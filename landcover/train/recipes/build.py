@@ -9,7 +9,7 @@ are shipped. The test split is not used.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,7 +63,8 @@ class Recipe:
         net: name of the architecture; for a trained model the configuration names it.
         config: name of the configuration; empty if the model is not trained by gradients.
         options: of the net, in addition to those of the configuration.
-        initial: returns weights that training starts from; None for random weights.
+        initial: returns weights that training of a net for given bands starts from; None for
+            random weights.
         start: what these weights are, for the card; empty if they were never others than random.
         fit: makes a net from patches and a seed, if it is not trained by gradients.
         settings: of ``fit``, for the card.
@@ -77,7 +78,7 @@ class Recipe:
     net: str = ""
     config: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
-    initial: Callable[[], Weights] | None = None
+    initial: Callable[[Sequence[str]], Weights] | None = None
     start: str = ""
     fit: Callable[[PatchSet, int], reference_fit.Fitted] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load
 
+from landcover import nets
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput, UnknownName
@@ -143,6 +144,19 @@ def test_the_card_states_a_fit_on_train_only(name: str, dataset: Dataset, tmp_pa
     found = summary(truth, probability, card.thresholds)
     for figure in ("micro_ap", "micro_f1"):
         assert found[figure] == pytest.approx(card.selection[figure], abs=1e-6)
+
+
+@pytest.mark.usefixtures("_imagenet_trunk")
+@pytest.mark.parametrize("bands", [BAND_NAMES, ("B04", "B03", "B02"), ("B08", "B02")])
+def test_the_weights_that_a_training_starts_from_fit_its_bands(bands: tuple[str, ...]) -> None:
+    begun = {name: recipe for name, recipe in RECIPES.items() if recipe.initial}
+    assert begun
+    for name, recipe in begun.items():
+        assert recipe.initial is not None
+        config = configuration(name, Order(device="cpu"))
+        own = nets.build(config.net, **{**config.net_options, "bands": bands}).state_dict()
+        start = recipe.initial(bands)
+        assert {key: own[key].shape for key in start} == {k: v.shape for k, v in start.items()}
 
 
 @pytest.mark.parametrize("name", sampled(FITTED, {"class-prior"}))

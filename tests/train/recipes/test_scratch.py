@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,12 +41,12 @@ def test_the_card_says_that_training_started_from_random_weights(
     assert card["training"]["command"].endswith(" --from-scratch")
     assert json.loads((out / "config.json").read_text())["start"] == "random"
     # The same folder does not go on with other weights.
-    monkeypatch.setitem(bigearthnet.RECIPES, name, replace(other, initial=dict))
+    monkeypatch.setitem(bigearthnet.RECIPES, name, replace(other, initial=lambda _: {}))
     with pytest.raises(BadInput, match="other settings"):
         table.make(name, dataset, out, replace(order, scratch=False))
 
 
-def _missing() -> Weights:
+def _missing(_: Sequence[str]) -> Weights:
     raise BadInput("These weights are missing.")
 
 
