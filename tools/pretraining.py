@@ -30,6 +30,7 @@ from torch import Tensor, nn
 
 from landcover.core.bands import BAND_NAMES, PATCH_PIXELS, QUANTIFICATION
 from landcover.core.classes import CLASS_NAMES
+from landcover.core.freed_memory import keep_freed_memory
 from landcover.datasets import open_dataset, unlabelled
 from landcover.datasets.arrays import PatchSet
 from landcover.datasets.folds import pool
@@ -39,7 +40,6 @@ from landcover.nets.mosaic import Mosaic
 from landcover.train import dynamic_world
 from landcover.train.answer_cache import AnswerCache
 from landcover.train.configuration import TrainConfig
-from landcover.train.freed_memory import keep_freed_memory
 from landcover.train.loop import Run
 from landcover.train.recipes import mosaic_parts
 from landcover.train.recipes.order import Order

@@ -45,9 +45,10 @@ def main() -> None:
     shots = [opened(str(path)) for path in sorted(options.folder.glob("*.tif"))]
     grids = grids_of(shots[0], None)
     name, card = model_for(options.model, shots[0].imagery.bands)
-    where = LocalExecutor.within(DEFAULT_MEMORY, grids)
+    mapper = open_mapper(name, card)
+    where = LocalExecutor.within(DEFAULT_MEMORY, grids, mapper)
     maps = [map_of(shot, grids, name, card, where) for shot in shots]
-    _water(maps, open_mapper(name, card))
+    _water(maps, mapper)
     clear = [
         (one, shot)
         for one, shot in zip(maps, shots, strict=True)

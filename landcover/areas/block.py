@@ -121,7 +121,7 @@ class Mapper:
         shape = block.height // plan.step, block.width // plan.step
         first = (plan.halo + plan.first) // CELL
         found = self.engine.answer(
-            pixels, raster.valid.copy(), step=plan.step, first=first * CELL, shape=shape
+            pixels, raster.valid, step=plan.step, first=first * CELL, shape=shape
         )
         flags = sky.cell_flags(raster)
         flagged = sky.per_window(flags, first, plan.step // CELL, shape)
@@ -157,7 +157,7 @@ class Mapper:
         self.model.check_bands(raster)
         card = self.model.card
         if raster.bands == card.bands:
-            return raster.data.copy()  # torch takes no array that is read-only
+            return raster.data
         return raster.data[[raster.bands.index(band) for band in card.bands]]
 
     def _presence(

@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from landcover.areas.block_pixels import BlockPixels
+from landcover.areas.window_grid import Edges, WindowGrid
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import ModelMismatch
 from landcover.core.raster import BoolArray, FloatArray
@@ -36,19 +38,20 @@ from landcover.nets.windows import CELL_PIXELS, check_windows
 
 __all__ = ["AreaAnswer", "Engine", "answers_for_areas"]
 
-TILE: Final = 720
-"""Side of a tile without its margin, in pixels. The maps of larger ones leave the cache."""
-TILE_ON_DEVICE: Final = 1440
+TILE: Final = 360
+"""Side of a tile without its margin, in pixels of the net's input, which may be means of 2 × 2. The
+maps of larger ones leave the cache, and need more memory."""
+TILE_ON_DEVICE: Final = 720
 """The same on a GPU."""
 MARGIN: Final = 16
 """Pixels around a tile that the net sees as well. It sees farther, but hardly uses what is there;
 with a multiple of 16, all maps lie on the same grid in every tile."""
 STRIP: Final = 240
 """Rows of a block whose missing bands are estimated at once; whole pixels of 60 m."""
-_WINDOW: Final = PATCH_PIXELS // CELL_PIXELS
 _HALF: Final = 0.5
-_Edges = tuple[int, int, int, int]
-"""Pixels at the left, right, top and bottom."""
+_FLOAT_BYTES: Final = 4
+_OTHER_BYTES: Final = 140
+"""Memory for each pixel of a block besides that for its cells: twelve bands, checks, copies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +156,12 @@ class Engine:
             net.in_area()
         self.net = folded
         on_cpu = self.device.type == "cpu"
-        self.tile = TILE if on_cpu else TILE_ON_DEVICE
+        own = [net for net, _ in folded.turned()]
+        squares = CELL_PIXELS // max(net.cell for net in own)
+        self.tile = squares * (TILE if on_cpu else TILE_ON_DEVICE)
+        most = max(net.norm.num_features for net in own)
+        held = 1 if len(own) == 1 else 2  # the cells of the cover, and those of the next net
+        self.pixel_bytes = _OTHER_BYTES + held * 2 * most * _FLOAT_BYTES // CELL_PIXELS**2
         self.cores = (cores or workers()) if on_cpu else 1
 
     def answer(
@@ -178,22 +186,22 @@ class Engine:
         Raises:
             BadInput: the step is not a multiple of 8, or the block is below one window.
         """
-        values = torch.as_tensor(pixels)
-        check_windows(values[None], step)
-        rows, columns = (side // CELL_PIXELS for side in values.shape[1:])
-        windows = _Windows.within(rows, columns, step=step, first=first, shape=shape)
+        check_windows(pixels, step)
+        rows, columns = (side // CELL_PIXELS for side in pixels.shape[1:])
+        windows = WindowGrid.within(rows, columns, step=step, first=first, shape=shape)
         share, weights = torch.ones(1, 1, rows, columns), None
-        if valid is not None and not valid.all():
-            mask = torch.as_tensor(np.ascontiguousarray(valid))
-            share = F.avg_pool2d(mask[None, None].float(), CELL_PIXELS)
+        block = BlockPixels.of(pixels, valid)
+        if block.valid is not None:
+            mask = torch.from_numpy(block.valid.astype(np.float32))
+            share = F.avg_pool2d(mask[None, None], CELL_PIXELS)
             weights = (share >= _HALF).float()
-            values = _filled(values, mask, share)
-        values = self._around.completed(values, self.device)
+        if self._around.estimates:
+            block = BlockPixels(self._around.completed(block.whole(), self.device))
         with torch.inference_mode():
             moments, kept = [], None
             for number, (net, turn) in enumerate(self.net.turned()):
                 edges = windows.beyond(rows, columns, self._mirrors[number])
-                found = self._cells(net, turn, values, edges)
+                found = self._cells(net, turn, block, edges)
                 moments.append(windows.moments(found, weights))
                 if number == 0 and self.keeps_cells:
                     kept = found
@@ -203,28 +211,32 @@ class Engine:
             return AreaAnswer(
                 logits=windows.folded(output.scores.float().cpu()),
                 features=windows.folded(output.features.float().cpu()),
-                share_valid=windows.mean(share)[0, 0],
+                share_valid=windows.mean(share)[:, :, 0],
                 cells=kept,
             )
 
-    def _cells(self, net: CellNet, turn: int, values: Tensor, edges: _Edges) -> Tensor:
+    def _cells(self, net: CellNet, turn: int, block: BlockPixels, edges: Edges) -> Tensor:
         """Compute the moments of all cells of a block, ``(1, channel, y/8, x/8)``.
 
         Args:
             net: one net.
             turn: symmetry of its view.
-            values: the block.
+            block: its pixels.
             edges: by how many pixels it is mirrored at its sides.
         """
-        rows, columns = (side // CELL_PIXELS for side in values.shape[1:])
+        rows, columns = (side // CELL_PIXELS for side in block.shape)
         out = torch.empty(
             (1, net.norm.num_features, rows, columns), memory_format=torch.channels_last
         )
 
         def compute(tile: _Tile) -> None:
             with torch.inference_mode(), self._autocast():
-                part = values[None, :, *tile.read].to(self.device)
-                own = tile.beyond(values.shape[1:], edges)
+                if not block.has_data(*tile.read):
+                    # No window and no cell with data depends on it.
+                    out[:, :, *tile.cells] = 0.0
+                    return
+                part = block.part(*tile.read)[None].to(self.device)
+                own = tile.beyond(block.shape, edges)
                 if any(own):
                     part = F.pad(part, own, mode="reflect")
                 begin, kept = 0, tile.own(own)
@@ -235,7 +247,7 @@ class Engine:
                     out[:, begin:end, *tile.cells] = found.float().cpu()
                     begin = end
 
-        self._run(compute, list(_tiles(values.shape[1], values.shape[2], self.tile)))
+        self._run(compute, list(_tiles(*block.shape, self.tile)))
         return out
 
     def _autocast(self) -> torch.autocast:
@@ -269,7 +281,7 @@ class _Tile:
     read: tuple[slice, slice]
     cells: tuple[slice, slice]
 
-    def beyond(self, size: Sequence[int], edges: _Edges) -> _Edges:
+    def beyond(self, size: Sequence[int], edges: Edges) -> Edges:
         """By how many pixels it is mirrored: where the block ends, and not elsewhere."""
         left, right, top, bottom = edges
         down, across = self.read
@@ -280,7 +292,7 @@ class _Tile:
             bottom if down.stop == size[0] else 0,
         )
 
-    def own(self, edges: _Edges) -> tuple[slice, slice]:
+    def own(self, edges: Edges) -> tuple[slice, slice]:
         """Where its cells are in what is read and mirrored."""
         down, across = (
             (cells.start * CELL_PIXELS - side.start + edge) // CELL_PIXELS
@@ -304,72 +316,3 @@ def _spans(length: int, side: int) -> Iterator[tuple[slice, slice]]:
         end = min(length, begin + each)
         read = slice(max(0, begin - MARGIN), min(length, end + MARGIN))
         yield read, slice(begin // CELL_PIXELS, end // CELL_PIXELS)
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """The windows of a block, in cells."""
-
-    step: int
-    first: int
-    rows: int
-    columns: int
-
-    @classmethod
-    def within(
-        cls, rows: int, columns: int, *, step: int, first: int, shape: tuple[int, int] | None
-    ) -> _Windows:
-        """The windows that fit into a block of so many cells, or those asked for."""
-        every, begin = step // CELL_PIXELS, first // CELL_PIXELS
-        found = shape or tuple((side - begin - _WINDOW) // every + 1 for side in (rows, columns))
-        return cls(every, begin, *found)
-
-    def beyond(self, rows: int, columns: int, mirror: int) -> _Edges:
-        """By how many pixels a block of so many cells is mirrored at each side.
-
-        It is where a window lies so near to the side that a patch would be mirrored there.
-        """
-        near = self.first * CELL_PIXELS < mirror
-        ends = [self.first + (n - 1) * self.step + _WINDOW for n in (self.columns, self.rows)]
-        gaps = [side - end for side, end in zip((columns, rows), ends, strict=True)]
-        right, bottom = (mirror if gap * CELL_PIXELS < mirror else 0 for gap in gaps)
-        return mirror * near, right, mirror * near, bottom
-
-    def mean(self, cells: Tensor) -> Tensor:
-        """Average cells ``(1, channel, y/8, x/8)`` over windows, ``(1, channel, row, column)``."""
-        down, across = (
-            slice(self.first, self.first + (n - 1) * self.step + _WINDOW)
-            for n in (self.rows, self.columns)
-        )
-        # First along columns, then along rows: 30 additions a window instead of 225.
-        part = F.avg_pool2d(cells[:, :, down, across], (_WINDOW, 1), (self.step, 1))
-        return F.avg_pool2d(part, (1, _WINDOW), (1, self.step))
-
-    def moments(self, cells: Tensor, weights: Tensor | None) -> Tensor:
-        """Average the cells with data over each window, ``(window, channel)``."""
-        if weights is None:
-            found = self.mean(cells)
-        else:
-            # A window without data has no moments; any finite ones will do.
-            found = self.mean(cells * weights) / self.mean(weights).clamp(min=1e-6)
-        return found[0].flatten(1).T
-
-    def folded(self, values: Tensor) -> Tensor:
-        """``(window, channel)`` as ``(channel, row, column)``."""
-        return values.T.reshape(values.shape[1], self.rows, self.columns)
-
-
-def _filled(values: Tensor, valid: Tensor, share: Tensor) -> Tensor:
-    """Give pixels without data the mean of those around them.
-
-    A gap then has no strong edge that the net could mistake for a border between classes. The mean
-    is that of 1200 m around a cell, or of the block if there is none.
-    """
-    inside = torch.where(valid, values, 0.0)
-    sums = F.avg_pool2d(inside[None], CELL_PIXELS)
-    near = partial(F.avg_pool2d, kernel_size=_WINDOW, stride=1, padding=_WINDOW // 2)
-    count = near(share)
-    whole = sums.mean(dim=(2, 3), keepdim=True) / share.mean().clamp(min=1e-6)
-    around = torch.where(count > 0, near(sums) / count.clamp(min=1e-6), whole)
-    fill = F.interpolate(around, scale_factor=float(CELL_PIXELS), mode="nearest")[0]
-    return torch.where(valid, inside, fill)

@@ -185,9 +185,9 @@ class LocalExecutor:
         return ""
 
     @classmethod
-    def within(cls, memory_bytes: int, plan: Plan) -> LocalExecutor:
+    def within(cls, memory_bytes: int, plan: Plan, mapper: Mapper) -> LocalExecutor:
         """As many workers as there are cores, or as fit into memory; at least one."""
-        return cls(workers=workers_within(memory_bytes, plan))
+        return cls(workers=workers_within(memory_bytes, plan, mapper.engine.pixel_bytes))
 
     def run(
         self, task: MapTask, indices: Sequence[Index], cancel: Event | None

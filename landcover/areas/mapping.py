@@ -135,11 +135,11 @@ def prepare(
     models = registry.default()
     chosen = models.choice(model or models.usual_for_areas(), imagery.bands).name
     card = models.card(chosen)
-    plans = plans_of(area, spec, step=step, block=block_within(memory), cancel=cancel)
+    block = block_within(memory, open_mapper(chosen, card.hash).engine.pixel_bytes)
+    plans = plans_of(area, spec, step=step, block=block, cancel=cancel)
     tasks = tuple(
         MapTask(plan=plan, imagery=spec, model=chosen, model_hash=card.hash) for plan in plans
     )
-    open_mapper(chosen, card.hash)  # reports a model that cannot map
     return Prepared(tasks=tasks, source=source, area=area, memory=memory)
 
 
@@ -198,7 +198,7 @@ def _one(
         covers=len(mapper.covers),
     )
     if executor is None:
-        executor = LocalExecutor.within(prepared.memory, task.plan)
+        executor = LocalExecutor.within(prepared.memory, task.plan, mapper)
     tallies: list[Tally] = []
     rows: list[AreaRow] = []
 

@@ -10,22 +10,36 @@ from landcover.core.threads import allowed_cores
 
 __all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "block_within", "workers_within"]
 
-DEFAULT_MEMORY: Final = 2_000_000_000
+DEFAULT_MEMORY: Final = 3_000_000_000
 """Bytes that the blocks of a map may use unless the user says otherwise."""
-LEAST_MEMORY: Final = 300_000_000
-_BYTES_A_PIXEL: Final = 550
-"""Memory of a worker for each pixel of 10 m of the block that it reads: twelve bands of float32,
-and the maps of the net."""
+LEAST_MEMORY: Final = 600_000_000
+_LEAST_BLOCK: Final = 4 * ALIGN
+_HALOS: Final = 2 * MOST_HALO
+_TILE_BYTES: Final = 150_000_000
+"""Memory of a worker for the maps of the tile that it computes."""
 
 
-def block_within(memory: int) -> int:
-    """Side in pixels of the largest block of which each core can hold one, with its halo."""
-    each = memory / allowed_cores() / _BYTES_A_PIXEL
-    side = (int(math.sqrt(each)) - 2 * MOST_HALO) // ALIGN * ALIGN
-    return min(max(side, 4 * ALIGN), LARGEST_BLOCK // 2)
+def block_within(memory: int, pixel_bytes: int) -> int:
+    """Side in pixels of the blocks with which as many cores as are useful fit into memory.
+
+    Args:
+        memory: bytes for all blocks together.
+        pixel_bytes: see :attr:`landcover.areas.engine.Engine.pixel_bytes`.
+    """
+    sides = {count: _side(memory / count, pixel_bytes) for count in range(1, allowed_cores() + 1)}
+    # Fewer cores with larger blocks may be faster, since less of what they read is halo.
+    best = max(sides, key=lambda count: count * (sides[count] / (sides[count] + _HALOS)) ** 2)
+    return min(max(sides[best], _LEAST_BLOCK), LARGEST_BLOCK // 2)
 
 
-def workers_within(memory: int, plan: Plan) -> int:
+def _side(memory: float, pixel_bytes: int) -> int:
+    """Side of the largest block within so much memory; 0 if none fits."""
+    pixels = max(0.0, memory - _TILE_BYTES) / pixel_bytes
+    return max(0, (int(math.sqrt(pixels)) - _HALOS) // ALIGN * ALIGN)
+
+
+def workers_within(memory: int, plan: Plan, pixel_bytes: int) -> int:
     """Blocks at a time: as many as there are cores, or as fit into memory; at least one."""
     side = plan.block + 2 * plan.halo
-    return max(1, min(allowed_cores(), memory // (side * side * _BYTES_A_PIXEL)))
+    each = side * side * pixel_bytes + _TILE_BYTES
+    return max(1, min(allowed_cores(), memory // each))

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 from landcover.core.errors import BadInput
+from landcover.core.freed_memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from landcover.areas.area_file import Area
@@ -33,7 +34,7 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
         "--memory",
         type=float,
         metavar="GB",
-        help="memory that blocks may use, in gigabytes (default: 2)",
+        help="memory that blocks may use, in gigabytes (default: 3)",
     )
     parser.add_argument(
         "--scheduler",
@@ -71,10 +72,13 @@ def memory_of(options: argparse.Namespace) -> int:
 def executor_of(options: argparse.Namespace) -> Executor | None:
     """Where ``--scheduler`` says that blocks are computed; None for this process.
 
+    This process then keeps the memory of a block for the next one.
+
     Raises:
         BadInput: it is no address, or Dask is not installed.
     """
     if options.scheduler is None:
+        keep_freed_memory()
         return None
     from landcover.areas.cluster import executor_of as of  # noqa: PLC0415 - as above
 

@@ -106,7 +106,7 @@ def is_wanted(options: argparse.Namespace) -> bool:
 
 def evaluate(options: argparse.Namespace, draws: Draws) -> int:
     """Fit and score, and print the result."""
-    from landcover.train.freed_memory import keep_freed_memory  # noqa: PLC0415 - slow to import
+    from landcover.core.freed_memory import keep_freed_memory  # noqa: PLC0415 - slow to import
 
     keep_freed_memory()
     try:

@@ -127,8 +127,8 @@ def add_lessons(parser: Any) -> None:  # noqa: ANN401 - a parser or a group of o
 
 
 def _train(options: argparse.Namespace) -> int:
+    from landcover.core.freed_memory import keep_freed_memory  # noqa: PLC0415
     from landcover.train import distributed  # noqa: PLC0415 - slow to import
-    from landcover.train.freed_memory import keep_freed_memory  # noqa: PLC0415
 
     order = _order(options)
     if options.cost:

@@ -135,7 +135,7 @@ class TaughtNet(CellNet):
 
     def bands(self, pixels: Tensor) -> Tensor:
         """Compute standardised log-reflectance of the squares that the net looks at."""
-        return super().bands(pixels if self.shrink == 1 else F.avg_pool2d(pixels, self.shrink))
+        return super().bands(pixels if self.shrink == 1 else _means_of_squares(pixels))
 
     def maps(self, bands: Tensor) -> list[Tensor]:
         """Compute the maps at 20, 40 and 80 m, and the teacher's predicted covers and features.
@@ -187,6 +187,12 @@ class TaughtNet(CellNet):
         joined = fine + F.interpolate(net["from_middle"](joined), scale_factor=2.0)
         features = 12.0 * F.normalize(net["features"](net["joined"](joined)), dim=1)
         return fine, middle, coarse, net["covers"](features), features
+
+
+def _means_of_squares(pixels: Tensor) -> Tensor:
+    """Average squares of 2 × 2 pixels; pooling takes three times as long on a CPU."""
+    rows = pixels[:, :, 0::2] + pixels[:, :, 1::2]
+    return (rows[..., 0::2] + rows[..., 1::2]).mul(0.25)
 
 
 def _level(inputs: int, outputs: int, blocks: int) -> nn.Sequential:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput
+from landcover.core.raster import FloatArray
 
 __all__ = ["CELL_PIXELS", "check_size", "check_windows", "over_windows"]
 
@@ -16,7 +17,7 @@ CELL_PIXELS: Final = 8
 """Side of a cell, in 10 m pixels."""
 
 
-def check_windows(pixels: Tensor, step: int) -> None:
+def check_windows(pixels: Tensor | FloatArray, step: int) -> None:
     """Check that an area has windows at the given step.
 
     Raises:
@@ -30,13 +31,13 @@ def check_windows(pixels: Tensor, step: int) -> None:
     check_size(pixels)
 
 
-def check_size(pixels: Tensor, window: int = PATCH_PIXELS, what: str = "area") -> None:
-    """Check that pixels ``(n, band, y, x)`` contain a window of the given side.
+def check_size(pixels: Tensor | FloatArray, window: int = PATCH_PIXELS, what: str = "area") -> None:
+    """Check that pixels ``(…, y, x)`` contain a window of the given side.
 
     Raises:
         BadInput: a side is shorter than a window.
     """
-    if min(pixels.shape[2:]) < window:
+    if min(pixels.shape[-2:]) < window:
         raise BadInput(
             f"The {what} is smaller than one window of {window} × {window} "
             "pixels: choose a larger one."

@@ -90,12 +90,13 @@ def _mapped(  # noqa: PLR0917 - as change_between has them
     first, second = opened(a, cancel=cancel), opened(b, cancel=cancel)
     grids = grids_of(first, area, cancel=cancel)
     name, card = model_for(model, first.imagery.bands)
-    if not open_mapper(name, card).covers:
+    mapper = open_mapper(name, card)
+    if not mapper.covers:
         raise ModelMismatch(
             f"'{plain(name)}' has no cover head, so it cannot tell which ground changed: choose "
             f"{registry.DEFAULT_MODEL}."
         )
-    where = executor or LocalExecutor.within(memory, grids)
+    where = executor or LocalExecutor.within(memory, grids, mapper)
     before, after = (
         map_of(shot, grids, name, card, where, report=report, cancel=cancel)
         for shot in (first, second)

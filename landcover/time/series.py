@@ -130,7 +130,7 @@ def series_of(
             "smaller --area, or leave --gif out."
         )
     name, card = model_for(model, shots[0][1].imagery.bands)
-    usual = executor or LocalExecutor.within(memory, grids)
+    usual = executor or LocalExecutor.within(memory, grids, open_mapper(name, card))
     run = _Run(name, card, grids, executor=usual, frames=frames, at=at)
     for number, (_, shot) in enumerate(shots):
         progress.check(cancel)

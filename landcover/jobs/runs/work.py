@@ -16,10 +16,10 @@ import torch
 
 from landcover.core import disk_errors, files
 from landcover.core.errors import BadInput, LandcoverError
+from landcover.core.freed_memory import keep_freed_memory
 from landcover.core.text import plain
 from landcover.jobs.runs import folder, testing, training
 from landcover.jobs.runs.order import RunOrder
-from landcover.train.freed_memory import keep_freed_memory
 
 __all__ = ["compute", "main"]
 

@@ -162,11 +162,13 @@ def _executor(prepared: Prepared) -> Executor:
         BadInput: the server was given an address that is none.
     """
     from landcover.areas.cluster import executor_of  # noqa: PLC0415 - loads torch
-    from landcover.areas.job import LocalExecutor  # noqa: PLC0415 - as above
+    from landcover.areas.job import LocalExecutor, open_mapper  # noqa: PLC0415 - as above
 
     if address := os.environ.get(SCHEDULER_VARIABLE):
         return executor_of(address)
-    return LocalExecutor.within(prepared.memory, prepared.tasks[0].plan)
+    task = prepared.tasks[0]
+    mapper = open_mapper(task.model, task.model_hash)
+    return LocalExecutor.within(prepared.memory, task.plan, mapper)
 
 
 class _Watched:

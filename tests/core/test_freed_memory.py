@@ -12,7 +12,7 @@ pytest.importorskip("resource")
 COUNT = """
 import resource, sys, threading
 import torch
-from landcover.train.freed_memory import keep_freed_memory
+from landcover.core.freed_memory import keep_freed_memory
 
 def use():
     # One block is larger than what the C library lends to a thread by itself.
