@@ -1,8 +1,9 @@
 """Keep freed memory for the next step, instead of returning it to the system.
 
-A step of training on a CPU, and a tile of a map, allocate the same large blocks again and again. The
-C library of most Linux systems takes each from the system and gives it back, and the system fills
-every page with zeros anew: half of the time of a TaughtNet's step, a sixth of the work for a map.
+A step of training on a CPU, and a tile of a map, allocate the same large blocks again and again.
+The C library of most Linux systems takes each from the system and gives it back, and the system
+fills every page with zeros anew: half of the time of a TaughtNet's step, a sixth of the work for
+a map.
 """
 
 from __future__ import annotations

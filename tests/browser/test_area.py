@@ -123,19 +123,6 @@ def test_a_map_is_made_and_compared_by_keyboard_alone(page: Page, app: str) -> N
 
 
 @pytest.mark.slow
-def test_a_map_is_stopped_and_goes_on(page: Page, app: str) -> None:
-    open_page(page, app)
-    page.get_by_role("button", name="Map this area").click()
-    expect(page.get_by_text(" of 4 blocks").first).to_be_visible(timeout=90_000)
-    page.get_by_role("button", name="Cancel").click()
-    stopped = page.get_by_text("Stopped:")
-    expect(stopped.or_(page.get_by_text(COMPLETE))).to_be_visible(timeout=90_000)
-    if stopped.is_visible():
-        page.get_by_role("button", name="Go on").click()
-    expect(page.get_by_text(COMPLETE)).to_be_visible(timeout=120_000)
-
-
-@pytest.mark.slow
 @views(("dark", 400))
 def test_the_area_page_is_accessible(page: Page, app: str, scheme: str, width: int) -> None:
     show(page, scheme, width)
