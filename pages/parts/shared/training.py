@@ -41,6 +41,7 @@ def wake_runs() -> None:
 
 def _wake() -> None:
     try:
+        importlib.import_module("landcover.jobs.runs.models").follow()
         importlib.import_module("landcover.jobs.runs.control").wake()
     except LandcoverError as error:  # the Train page says what is wrong
         logs.event("job failed", error=error)
