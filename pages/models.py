@@ -123,9 +123,9 @@ def _split(names: list[str]) -> data.Split | None:
         "Measured on",
         options,
         "models_split",
-        lambda option: f"{data.title_of(option[0])}, split {option[1]}",
+        lambda option: f"{option.data}, split {option.name}",
         field="split",
-        text="/".join,
+        text=lambda option: option.address,
     )
 
 

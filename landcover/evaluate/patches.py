@@ -29,6 +29,7 @@ from landcover.datasets.labelled import (
     split_name,
     targets_of,
 )
+from landcover.datasets.own import NAME as OWN
 from landcover.datasets.split_distance import (
     Proximity,
     blocks,
@@ -157,6 +158,7 @@ class PatchTask:
             "apart": apart,
             **_label_sets(card, material, answer),
             "split_distances_m": split_distances(self.dataset),
+            "own_data": self.dataset.title if self.dataset.name == OWN else "",
             "absent": self.dataset.absent,
             "note": self.dataset.note,
         }

@@ -244,6 +244,8 @@ class EvaluationReport(Origin, Measurement, _Subject):
     unseen_rule: str = ""
     label_set_coverage: LabelSetCoverage | None = None
     split_distances_m: dict[str, int | None] | None = None
+    own_data: str = ""
+    """Title of a data set of one's own, with digits that change with its patches and splits."""
     absent: int = 0
     """Patches of the split that are not on disk."""
     note: str = ""

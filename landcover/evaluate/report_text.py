@@ -26,7 +26,7 @@ def threads(count: int) -> str:
 def as_text(evaluation: Evaluation) -> str:
     """Format the metrics for a terminal."""
     metrics = evaluation.metrics
-    where = f"{metrics.dataset}, split {metrics.split}: {metrics.n} patches"
+    where = f"{metrics.own_data or metrics.dataset}, split {metrics.split}: {metrics.n} patches"
     head = [
         f"{metrics.model} ({metrics.card_hash}) on {where}",
         f"trained on these patches: {_SEEN[metrics.seen_in_training]}",

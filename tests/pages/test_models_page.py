@@ -476,7 +476,7 @@ def test_several_splits_can_be_chosen(zoo: Path, dataset: Dataset) -> None:
     shown = page()
     box = shown.selectbox(key="models_split")
     assert box.options == ["BigEarthNet v2, split test", "BigEarthNet v2, split validation"]
-    box.set_value(("bigearthnet-v2", "validation")).run()
+    box.set_value(data.Split("bigearthnet-v2", "validation")).run()
     assert not shown.exception
     assert len(shown.dataframe[0].value) == 1
     assert "split **validation**" in text(shown)
@@ -730,7 +730,7 @@ def exclusive(zoo: Path) -> Path:
 
 def test_classes_that_exclude_each_other_have_one_confusion_matrix(exclusive: Path) -> None:
     shown = view(page(), "Classes")
-    shown.selectbox(key="models_split").set_value(("eurosat", "test")).run()
+    shown.selectbox(key="models_split").set_value(data.Split("eurosat", "test")).run()
     assert not shown.exception
     assert shown.selectbox(key="models_one").options == ["Pictures"]
     options = []
@@ -757,12 +757,14 @@ def test_classes_that_exclude_each_other_have_one_confusion_matrix(exclusive: Pa
 def test_state_of_one_split_does_not_break_another(exclusive: Path) -> None:
     shown = page()
     shown.selectbox(key="models_sort_several").set_value("hamming_loss").run()
-    view(shown, "Thresholds").selectbox(key="models_split").set_value(("eurosat", "test")).run()
+    view(shown, "Thresholds").selectbox(key="models_split").set_value(
+        data.Split("eurosat", "test")
+    ).run()
     assert not shown.exception
     section(shown, "All models")
     view(shown, "Precision and recall")
     shown.selectbox(key="models_curve").set_value("Forest").run()
-    shown.selectbox(key="models_split").set_value(SPLIT).run()
+    shown.selectbox(key="models_split").set_value(data.Split(*SPLIT)).run()
     assert not shown.exception
     assert shown.selectbox(key="models_curve").value == classes.POOLED
     assert exclusive.is_dir()

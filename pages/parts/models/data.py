@@ -15,6 +15,7 @@ import streamlit as st
 from landcover.core.classes import cover_of
 from landcover.core.errors import LandcoverError
 from landcover.core.text import readable
+from landcover.datasets.own import NAME as OWN
 from landcover.evaluate import report_files
 from landcover.evaluate.report import Baseline, Evaluation, EvaluationReport
 from landcover.metrics import scores
@@ -84,8 +85,31 @@ PER_CLASS: Final = {
     "ace": "Adaptive ECE",
     "threshold": "Threshold",
 }
-Split = tuple[str, str]
-"""Data set and split."""
+
+
+@dataclass(frozen=True, order=True)
+class Split:
+    """A split of a data set that models were evaluated on.
+
+    Attributes:
+        dataset: as ``--dataset`` takes it.
+        name: of the split.
+        own: title of a data set of one's own; there may be several, with other classes.
+    """
+
+    dataset: str
+    name: str
+    own: str = ""
+
+    @property
+    def data(self) -> str:
+        """The data set's name to read."""
+        return f"{title_of(self.dataset)}, {self.own}" if self.own else title_of(self.dataset)
+
+    @property
+    def address(self) -> str:
+        """The same for the address of the page."""
+        return "/".join(filter(None, (self.dataset, self.name, self.own)))
 
 
 @dataclass(frozen=True)
@@ -145,11 +169,36 @@ def cards() -> tuple[dict[str, Card], list[str]]:
     return found, broken
 
 
+def split_of(report: Evaluation) -> Split:
+    """Return the split that a report is of."""
+    metrics = report.metrics
+    return Split(metrics.dataset, metrics.split, metrics.own_data)
+
+
 def splits(names: Sequence[str]) -> list[Split]:
     """Return all splits that some model was evaluated on; test splits first."""
     folders = [registry.default().folder(name) for name in names]
-    found = {split for folder in folders for split in report_files.reports(folder)}
-    return sorted(found, key=lambda item: (item[1] != "test", item))
+    found = {split for folder in folders for split in _splits_of(folder)}
+    return sorted(found, key=lambda split: (split.name != "test", split))
+
+
+def _splits_of(folder: Path) -> list[Split]:
+    """Return the splits on which a model has reports."""
+    return [
+        Split(dataset, name, _own_data(folder, dataset, name, _stamp(folder, dataset, name)))
+        for dataset, name in report_files.reports(folder)
+    ]
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _own_data(folder: Path, dataset: str, name: str, stamp: tuple[int, ...]) -> str:  # noqa: ARG001 - part of the cache's key
+    """Return the title of the data of one's own that a report is of; "" if it is of others."""
+    if dataset != OWN:
+        return ""
+    try:
+        return report_files.read_metrics(folder, dataset, name).own_data
+    except LandcoverError:  # whoever reads the report says what is wrong with it
+        return ""
 
 
 def entries(models: dict[str, Card], split: Split | None) -> tuple[list[Entry], list[str]]:
@@ -158,9 +207,10 @@ def entries(models: dict[str, Card], split: Split | None) -> tuple[list[Entry], 
     for name, card in models.items():
         report = None
         folder = registry.default().folder(name)
-        if split is not None and split in report_files.reports(folder):
+        if split is not None and split in _splits_of(folder):
+            where = (split.dataset, split.name)
             try:
-                report = _report(folder, *split, _stamp(folder, split))
+                report = _report(folder, *where, _stamp(folder, *where))
             except LandcoverError as error:
                 broken.append(str(error))
         weights = folder / WEIGHTS_FILE
@@ -169,9 +219,9 @@ def entries(models: dict[str, Card], split: Split | None) -> tuple[list[Entry], 
     return found, broken
 
 
-def _stamp(folder: Path, split: Split) -> tuple[int, ...]:
+def _stamp(folder: Path, dataset: str, name: str) -> tuple[int, ...]:
     """Return a cache key that changes when a report is written again."""
-    paths = sorted((folder / report_files.FOLDER).glob(f"{split[0]}-{split[1]}.*"))
+    paths = sorted((folder / report_files.FOLDER).glob(f"{dataset}-{name}.*"))
     return tuple(value for p in paths for value in (p.stat().st_mtime_ns, p.stat().st_size))
 
 
@@ -182,8 +232,11 @@ def _report(folder: Path, dataset: str, split: str, stamp: tuple[int, ...]) -> E
 
 def command(name: str, split: Split | None) -> str:
     """Return the command that makes a missing report."""
-    dataset, part = split or ("bigearthnet", "test")
-    return f"landcover evaluate ROOT --dataset {dataset} --split {part} --model {name} --save"
+    where = split or Split("bigearthnet", "test")
+    return (
+        f"landcover evaluate ROOT --dataset {where.dataset} --split {where.name} --model {name} "
+        "--save"
+    )
 
 
 def rows(found: Sequence[Entry]) -> list[Row]:

@@ -12,6 +12,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.core.raster import ByteArray
 from landcover.datasets import album
+from landcover.datasets.own import NAME as OWN
 from landcover.datasets.thumbnails import Thumbnails, open_thumbnails
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures
@@ -23,6 +24,10 @@ ALL: Final = "All classes"
 COUNTS: Final = (6, 12, 24)
 EVERYWHERE: Final = "All countries"
 ACROSS: Final = 3
+_NO_PICTURES: Final = (
+    "There are no pictures, because the report does not say where your data are: start the app "
+    f"with {patch_link.VARIABLE} set to their folder."
+)
 
 
 @show.section
@@ -127,10 +132,11 @@ def _album(dataset: str, known: Path | None) -> tuple[Thumbnails | None, str]:
     if known is not None:
         return None, "The data set is no longer in its folder, so the pictures are small."
     if patch_link.root() is None:
-        return None, ""
+        return None, _NO_PICTURES if dataset == OWN else ""
+    without = "there are no pictures" if dataset == OWN else "the pictures are small"
     return None, (
-        f"{data.title_of(dataset)} is not in the folder that {patch_link.VARIABLE} names, so the "
-        "pictures are small."
+        f"{data.title_of(dataset)} is not in the folder that {patch_link.VARIABLE} names, so "
+        f"{without}."
     )
 
 

@@ -14,7 +14,7 @@ from landcover.evaluate.report import EvaluationReport
 from landcover.evaluate.report_text import threads
 from pages.parts.models import charts as show
 from pages.parts.models import data
-from pages.parts.shared import elements, widgets
+from pages.parts.shared import elements, theme, widgets
 
 
 @show.section
@@ -156,11 +156,10 @@ def _sentences(rows: Sequence[data.Row], split: data.Split) -> None:
     if source is None or source.report is None:
         return
     report = source.report
-    dataset, part = split
     counted = [data.short(name) for name in report.macro_classes]
     patches = "1 patch" if report.n == 1 else f"{report.n} patches"
     measured = (
-        f"Measured on **{patches}** of {data.title_of(dataset)}, split **{part}**, on "
+        f"Measured on **{patches}** of {theme.literal(split.data)}, split **{split.name}**, on "
         f"{report.date}."
     )
     rule = (

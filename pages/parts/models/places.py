@@ -171,10 +171,9 @@ def _sentence(text: str) -> str:
 
 
 def _without(row: data.Row, report: Evaluation, what: str) -> None:
-    split = (report.metrics.dataset, report.metrics.split)
     st.info(
         f"This report of {row.title} has no {what}. Make it again with "
-        f"`{data.command(row.name, split)}`."
+        f"`{data.command(row.name, data.split_of(report))}`."
     )
 
 

@@ -141,7 +141,7 @@ def show_report(run: Run) -> None:
     _keep(run, found)
     row = next(one for one in rows if one.name == entry.name)
     if view == SUMMARY:
-        split = (found.metrics.dataset, found.metrics.split)
+        split = models.split_of(found)
         leaderboard.render([entry], rows, split, "The model and baselines")
     elif view == "Failures":
         failures.render(row, found, run.order.root)
