@@ -169,6 +169,8 @@ def test_data_with_classes_of_ones_own_are_shown(tmp_path: Path) -> None:
     assert "Spectra" not in page.segmented_control(key="data_view").options
     for name in ("Together", "Combinations", "Seasons", "Map"):
         assert not view(page, name).error
+        assert "classes?about" not in said(page)
+        assert "What do these classes mean" not in said(page)
     view(page, "Patches")
     assert "24 patches, in the order" in said(page)
     page.number_input(key="data_page").set_value(2).run()

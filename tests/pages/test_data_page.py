@@ -71,7 +71,21 @@ def test_combinations_are_browsed_by_class(page: AppTest) -> None:
     page.multiselect(key="data_combination").set_value(["Beaches, dunes, sands"]).run()
     page.segmented_control(key="data_match").set_value("Exactly these").run()
     beaches = shipped().with_classes(["Beaches, dunes, sands"], exactly=True)
-    assert f"{beaches.n} of 480,038 patches in 1 combinations" in text_of(page)
+    assert f"{beaches.n} of 480,038 patches in 1 combination:" in text_of(page)
+
+
+def test_names_of_classes_lead_to_the_guide(page: AppTest) -> None:
+    guide = "[What do these classes mean?](classes)"
+    assert guide in text_of(page)
+    assert guide in text_of(open_view(page, "Together"))
+    assert guide in text_of(open_view(page, "Seasons"))
+    open_view(page, "Combinations")
+    assert page.table[0].value["Combination"][0] == "[Marine waters](classes?about=Marine%20waters)"
+    open_view(page, "Map")
+    page.selectbox(key="data_places_class").select("Beaches, dunes, sands").run()
+    assert "have [Beaches](classes?about=Beaches%2C%20dunes%2C%20sands)." in text_of(page)
+    open_view(page, "Spectra")
+    assert "What they are: [Arable](classes?about=Arable%20land)" in text_of(page)
 
 
 def test_the_table_of_pairs_has_each_pair_that_occurs() -> None:

@@ -13,7 +13,7 @@ from landcover.core.classes import cover_of
 from landcover.datasets.overview import Counts, Integers
 from pages.parts.models import charts as show
 from pages.parts.models.classes import SHARES
-from pages.parts.shared import theme
+from pages.parts.shared import class_link, theme
 
 BY: Final = {"split": "Split", "country": "Country", "season": "Season"}
 NUMBERS, PERCENT = "Number of patches", "Share of patches"
@@ -46,6 +46,7 @@ def render(part: Counts) -> None:
             "headings: number of patches."
         )
         figure = _shares(names, found, totals)
+    class_link.guide_line(part.classes)
     stem = show.file_stem("classes by", axis, what)
     show.chart(figure, table, stem, f"{what} with each class, by {BY[axis].lower()}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import pandas as pd
@@ -11,8 +12,10 @@ import streamlit as st
 from landcover.datasets.overview import Counts, combinations, labels_per_patch
 from pages.parts.data.classes import short
 from pages.parts.models import charts as show
-from pages.parts.shared import elements, widgets
+from pages.parts.shared import class_link, elements, widgets
 
+FIRST: Final = 15
+"""Combinations whose classes are links."""
 LISTED: Final = 200
 MATCHES: Final = ("At least these", "Exactly these")
 
@@ -32,20 +35,35 @@ def render(part: Counts) -> None:
     if not listed:
         st.info("No patch has this combination of classes.")
         return
+    several = "combination" if len(listed) == 1 else "combinations"
     st.caption(
-        f"{chosen.n:,} of {part.n:,} patches in {len(listed):,} combinations"
-        + (f", of which the {LISTED} most frequent are listed." if len(listed) > LISTED else ".")
-        + " The CSV file has all of them."
+        f"{chosen.n:,} of {part.n:,} patches in {len(listed):,} {several}"
+        + (f"; the {FIRST} most frequent are:" if len(listed) > FIRST else ":")
     )
+    _tables(listed, part.n)
+
+
+def _tables(listed: Sequence[tuple[tuple[str, ...], int]], n: int) -> None:
+    """Show the first combinations with links to what their classes mean, and more of them."""
     rows = pd.DataFrame(
         {
-            "Patches": [n for _, n in listed],
-            "Share": [n / part.n for _, n in listed],
+            "Patches": [count for _, count in listed],
+            "Share": [count / n for _, count in listed],
             "Labels": [len(labels) for labels, _ in listed],
-            "Combination": [", ".join(map(short, labels)) for labels, _ in listed],
+            "Combination": [", ".join(map(short, labels)) or "No label" for labels, _ in listed],
         }
     )
-    show.numbers(rows.head(LISTED), "combinations", "Label combinations, the most frequent first")
+    first = rows.head(FIRST)
+    readable = first.assign(
+        Patches=[f"{count:,}" for count in first["Patches"]],
+        Share=[f"{share:.2%}" for share in first["Share"]],
+        Labels=first["Labels"].astype(str),
+    )
+    class_link.table(readable, "Combination", hide_index=True)
+    if len(listed) > FIRST:
+        with st.expander(f"Show the {min(len(listed), LISTED)} most frequent"):
+            alt = "Label combinations, the most frequent first"
+            show.numbers(rows.head(LISTED), "combinations", alt)
     show.download(rows, "combinations")
 
 

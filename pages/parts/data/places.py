@@ -18,7 +18,7 @@ from pages.parts.data import land
 from pages.parts.data.classes import short
 from pages.parts.models import charts as show
 from pages.parts.models.classes import SHARES
-from pages.parts.shared import theme
+from pages.parts.shared import class_link, theme
 
 ALL: Final = "All patches"
 CELL_LATITUDE, CELL_LONGITUDE = 0.15, 0.3
@@ -45,7 +45,8 @@ def render(part: Counts) -> None:
         + (
             "The colour is the number of patches of a cell, of all dates and tiles; tiles overlap."
             if one is None
-            else "The colour is the share of the patches of a cell that have the class."
+            else "The colour is the share of the patches of a cell that have "
+            f"{class_link.as_markdown(chosen)}."
         )
     )
     what = "Patches" if one is None else f"Share with {short(chosen)}"

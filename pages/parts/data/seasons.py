@@ -14,7 +14,7 @@ from landcover.datasets.patch_names import season
 from pages.parts.data.classes import percent, short
 from pages.parts.models import charts as show
 from pages.parts.models.classes import SHARES
-from pages.parts.shared import theme
+from pages.parts.shared import class_link, theme
 
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 COLOURS: Final = dict(zip(("winter", "spring", "summer", "autumn"), show.COLOURS, strict=False))
@@ -49,6 +49,7 @@ def render(part: Counts) -> None:
     with_class = pd.DataFrame(shares, columns=list(MONTHS))
     with_class.insert(0, "Class", [short(name) for name in part.classes])
     st.caption("Of the patches of each month, the percentage with the class.")
+    class_link.guide_line(part.classes)
     show.chart(_shares(with_class), with_class, "classes-months", "Share of each class by month")
 
 

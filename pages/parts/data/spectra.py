@@ -14,7 +14,7 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.core.spectra import ALL_PATCHES, ALONE, WITH, Spectrum
 from pages.parts.data.classes import short
 from pages.parts.models import charts as show
-from pages.parts.shared import widgets
+from pages.parts.shared import class_link, widgets
 
 MOST: Final = 5
 """Spectra with their spread that can be told apart in one chart."""
@@ -50,6 +50,8 @@ def render() -> None:
             f"{every.classes:.1f} classes on average, so the patches with a class show its "
             "neighbours, too."
         )
+    if names:
+        st.caption(f"What they are: {class_link.several(names)}.")
     if missing:
         st.caption(f"No such patch was there for: {', '.join(missing)}.")
     shown = [*found, *([every] if every is not None else [])]

@@ -15,6 +15,7 @@ from landcover.metrics.scores import Doubles
 from pages.parts.data.classes import short
 from pages.parts.models import charts as show
 from pages.parts.models.classes import SHARES, SIGNED
+from pages.parts.shared import class_link
 
 BOTH, CONDITIONAL, LIFT = "Both", "Conditional", "Lift"
 CAPTIONS: Final = {
@@ -34,6 +35,7 @@ def render(part: Counts) -> None:
     """Show one of three figures for each pair of classes."""
     view = show.switch("Show", tuple(CAPTIONS), "data_together")
     st.caption(CAPTIONS[view])
+    class_link.guide_line(part.classes)
     pairs = together(part)
     if view == BOTH:
         share = np.sqrt(pairs.both / max(pairs.both.max(), 1))
