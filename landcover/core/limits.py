@@ -133,7 +133,7 @@ class Limits:
 
     # Labelled data
     checked_patches: int = _limit(
-        20_000, "patches", "the most patches whose labels are checked for errors at a time"
+        10_000, "patches", "the most patches whose labels are checked for errors at a time"
     )
 
     # The network
