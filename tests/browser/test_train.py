@@ -110,13 +110,15 @@ def test_it_is_accessible(page: Page, home: Path, own_app: str, scheme: str, wid
     show(page, scheme, width)
     open_example(page, own_app)
     page.get_by_text("More settings").click()
+    page.get_by_text("Record it in TensorBoard or MLflow").click()
+    page.get_by_text("Files for TensorBoard").click()
     start(page, 10)
     expect(steps.heading(page, f"{MODEL} is finished")).to_be_visible(timeout=180_000)
     page.mouse.move(0, 0)
     assert violations(page) == []
     narrow = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
     assert narrow <= width
-    assert (home / "runs").is_dir()
+    assert list((home / "runs").glob("*/tensorboard/train/events.*"))
 
 
 def test_a_shared_server_does_not_train(page: Page, app: str) -> None:

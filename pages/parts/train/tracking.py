@@ -72,7 +72,7 @@ def show_places(run: Run) -> None:
     for name, place in run.order.places(run.folder).items():
         if name == BOARD:
             st.caption("Recorded for TensorBoard. To see it:")
-            st.code(f"tensorboard --logdir {shlex.quote(place)}", language="sh", wrap_lines=True)
+            st.code(f"tensorboard --logdir {shlex.quote(place)}", language=None, wrap_lines=True)
         else:
             kind = trackers.TRACKERS.get(name)
             title = kind.title if kind else name
