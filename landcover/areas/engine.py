@@ -255,7 +255,7 @@ class Engine:
 
     def _run(self, compute: Callable[[_Tile], None], tiles: Sequence[_Tile]) -> None:
         """Compute each tile with one thread, as many at a time as there are cores."""
-        if self.device.type != "cpu":
+        if self.cores == 1 and (self.device.type != "cpu" or torch.get_num_threads() == 1):
             for tile in tiles:
                 compute(tile)
             return

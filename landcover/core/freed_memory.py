@@ -16,6 +16,7 @@ __all__ = ["keep_freed_memory"]
 
 _TRIM_THRESHOLD: Final = -1
 _MMAP_MAX: Final = -4
+_ARENA_MAX: Final = -8
 _NEVER: Final = 2**31 - 1
 
 
@@ -33,4 +34,6 @@ def keep_freed_memory() -> bool:
         change = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError):
         return False
-    return bool(change(_MMAP_MAX, 0)) and bool(change(_TRIM_THRESHOLD, _NEVER))
+    # Arenas of threads give memory back whatever the threshold says.
+    kept = change(_MMAP_MAX, 0), change(_TRIM_THRESHOLD, _NEVER), change(_ARENA_MAX, 1)
+    return all(map(bool, kept))
