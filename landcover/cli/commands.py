@@ -114,6 +114,8 @@ EXAMPLES: Final[dict[str, tuple[str, ...]]] = {
     ),
     "landcover models add": ("landcover models add my-folder --name my-model",),
     "landcover models remove": ("landcover models remove my-model",),
+    "landcover models removed": ("landcover models removed", "landcover models removed --json"),
+    "landcover models rename": ("landcover models rename my-model meadows-2026",),
     "landcover models restore": ("landcover models restore my-model",),
     "landcover models export": ("landcover models export my-model my-model.zip",),
     "landcover models import": ("landcover models import my-model.zip --name my-model",),

@@ -61,6 +61,7 @@ def randomised(net: nn.Module) -> nn.Module:
 
 def made(name: str, count: int = 3) -> tuple[nn.Module, Tensor]:
     architecture, options, (bands, side) = SMALL[name]
+    torch.manual_seed(0)
     net = randomised(nets.build(architecture, **options))
     return net, torch.rand(count, bands, side, side, generator=torch.Generator().manual_seed(1))
 
@@ -72,7 +73,9 @@ def test_float32_differs_by_rounding_only(name: str) -> None:
         expected = net(pixels)
     found = Scorer(net, pixels[:2], "float32")(pixels)
     assert found.dtype == torch.float32
-    assert torch.allclose(found, expected, rtol=1e-4, atol=1e-4)
+    # Logits are sums; random weights make some of them hundreds, and the others round like these.
+    largest = max(1.0, float(expected.abs().max()))
+    assert float((found - expected).abs().max()) < 1e-5 * largest
 
 
 @pytest.mark.skipif(not BFLOAT16, reason="this processor does not compute in bfloat16")

@@ -23,7 +23,7 @@ needs_hub = pytest.mark.skipif(
     any(importlib.util.find_spec(name) is None for name in ("huggingface_hub", "timm")),
     reason="the extra landcover[hub] is not installed",
 )
-COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
+COMMIT: Final = "a1" * 20
 WEIGHTS: Final = "model.safetensors"
 
 
