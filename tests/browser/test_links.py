@@ -27,6 +27,7 @@ def shows(page: Page, label: str, value: str) -> None:
     expect(box).to_have_value(re.compile(re.escape(value)), timeout=90_000)
 
 
+@pytest.mark.slow
 def test_back_and_forward_step_through_what_the_user_did(page: Page, app: str) -> None:
     frame = steps.open_app(page, app)
     steps.click_sample(page, frame, 4)
