@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from landcover.areas.sky import cell_means
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.raster import BoolArray, FloatArray
 from landcover.nets.windows import CELL_PIXELS
@@ -93,19 +94,10 @@ def _around(values: FloatArray | Tensor, valid: BoolArray) -> Tensor:
     # Each is a mean over a cell: of the pixels with data, and of their number.
     sums = np.empty((len(values), rows, columns), dtype=np.float32)
     for band, own in zip(sums, values, strict=True):
-        band[:] = _cell_means(np.where(valid, np.asarray(own), np.float32(0)))
-    share = torch.from_numpy(_cell_means(valid.astype(np.float32)))[None, None]
+        band[:] = cell_means(np.where(valid, np.asarray(own), np.float32(0)))
+    share = torch.from_numpy(cell_means(valid))[None, None]
     total = torch.from_numpy(sums)[None]
     near = partial(F.avg_pool2d, kernel_size=_WINDOW, stride=1, padding=_WINDOW // 2)
     count = near(share)
     every = total.mean(dim=(2, 3), keepdim=True) / share.mean().clamp(min=1e-6)
     return torch.where(count > 0, near(total) / count.clamp(min=1e-6), every)[0]
-
-
-def _cell_means(pixels: FloatArray) -> FloatArray:
-    """Average pixels ``(y, x)`` over cells."""
-    rows, columns = (side // CELL_PIXELS for side in pixels.shape)
-    by_rows = pixels.reshape(rows, CELL_PIXELS, -1).sum(axis=1)
-    found: FloatArray = by_rows.reshape(rows, columns, CELL_PIXELS).sum(axis=2)
-    found *= np.float32(1 / CELL_PIXELS**2)
-    return found

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from landcover.areas.block_pixels import BlockPixels
+from landcover.areas.sky import cell_means
 from landcover.areas.window_grid import Edges, WindowGrid
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import ModelMismatch
@@ -192,8 +192,7 @@ class Engine:
         share, weights = torch.ones(1, 1, rows, columns), None
         block = BlockPixels.of(pixels, valid)
         if block.valid is not None:
-            mask = torch.from_numpy(block.valid.astype(np.float32))
-            share = F.avg_pool2d(mask[None, None], CELL_PIXELS)
+            share = torch.from_numpy(cell_means(block.valid))[None, None]
             weights = (share >= _HALF).float()
         if self._around.estimates:
             block = BlockPixels(self._around.completed(block.whole(), self.device))
