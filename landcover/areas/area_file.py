@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event
@@ -33,11 +33,13 @@ class Area:
         wkb: its valid polygons, WGS 84 degrees within ±180°; at the antimeridian it is split.
         name: that its file gives it; empty if none.
         notes: what was repaired or left out, a sentence each.
+        file: that it was read from; None if there is none.
     """
 
     wkb: bytes
     name: str = ""
     notes: tuple[str, ...] = ()
+    file: Path | None = None
 
     @cached_property
     def geometry(self) -> BaseGeometry:
@@ -89,7 +91,8 @@ def read_area(source: str | Path | bytes, *, name: str = "", cancel: Event | Non
         if not path.exists():
             raise BadInput(f"There is no file '{shown(path.name)}' with an area: check its name.")
         size = path.stat().st_size
-        return _read({"path": str(path.absolute()), "name": path.name}, size, cancel)
+        found = _read({"path": str(path.absolute()), "name": path.name}, size, cancel)
+        return replace(found, file=path)
     return _read({"path": None, "text": source, "name": "the area"}, len(source), cancel)
 
 

@@ -14,8 +14,9 @@ from threading import Event
 from landcover.areas.area_file import Area
 from landcover.areas.imagery_base import Imagery, ImagerySpec
 from landcover.areas.imagery_files import FileSpec, RasterSpec
-from landcover.areas.imagery_folder import Dates, folder_spec
+from landcover.areas.imagery_folder import Dates, FilePass, folder_spec
 from landcover.areas.imagery_live import live_spec
+from landcover.areas.imagery_passes import PassesSpec
 from landcover.core import progress
 from landcover.core.errors import BadInput
 from landcover.core.progress import Report
@@ -23,7 +24,7 @@ from landcover.io import samples, sources
 from landcover.stac.archives import CATALOGUES
 from landcover.stac.candidates import SceneQuery
 
-__all__ = ["Dates", "FileSpec", "Imagery", "ImagerySpec", "RasterSpec", "imagery_of"]
+__all__ = ["Dates", "FileSpec", "Imagery", "ImagerySpec", "RasterSpec", "files_of", "imagery_of"]
 
 
 def imagery_of(
@@ -70,6 +71,16 @@ def imagery_of(
         f"There is no file, folder or sample '{text[:80]}' to map: give a GeoTIFF stack, a SAFE "
         f"product, a folder of scenes, or an archive ({', '.join(CATALOGUES)})."
     )
+
+
+def files_of(spec: ImagerySpec) -> tuple[Path, ...]:
+    """The files or folders on the user's disk that imagery is read from."""
+    if isinstance(spec, FileSpec):
+        return (Path(spec.source),) if spec.source else ()
+    if isinstance(spec, PassesSpec):
+        own = (one for one in spec.passes if isinstance(one, FilePass))
+        return tuple(Path(scene.spec.source) for one in own for scene in one.scenes)
+    return ()
 
 
 def _query(area: Area, dates: Dates) -> SceneQuery:

@@ -16,7 +16,7 @@ from threading import Event
 from landcover.areas.area_file import Area
 from landcover.areas.block import BlockMap, Mapper, Tally
 from landcover.areas.hectares import rows_of
-from landcover.areas.imagery import ImagerySpec
+from landcover.areas.imagery import ImagerySpec, files_of
 from landcover.areas.imagery_live import items_of
 from landcover.areas.job import (
     Executor,
@@ -190,6 +190,9 @@ def _one(
     begin = time.monotonic()
     mapper = open_mapper(task.model, task.model_hash)
     facts = _facts(prepared, task, mapper)
+    own_area = prepared.area.file if prepared.area else None
+    names = Written.beside(out, cover=bool(mapper.covers)).all
+    files.check_apart(names, *files_of(task.imagery), own_area)
     parts = Parts(
         folder=folder_of(out),
         key=task.key,

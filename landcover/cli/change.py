@@ -10,6 +10,7 @@ from typing import Any
 
 from landcover.cli import area_options, exit_status, model_options, output, progress, source_options
 from landcover.cli.commands import add_command
+from landcover.core import files
 
 __all__ = ["add_commands"]
 
@@ -52,7 +53,7 @@ def _change(options: argparse.Namespace) -> int:
 
     output.check(options.out, _SUFFIXES)
     a, b = options.a.strip(), options.b.strip()
-    change_files.ChangeFiles.beside(options.out).check_apart(a, b)
+    files.check_apart(change_files.ChangeFiles.beside(options.out).all, a, b, options.area)
     with progress.show() as report:
         found = change_between(
             a,

@@ -112,6 +112,7 @@ def _explain(options: argparse.Namespace) -> int:
     source = options.source.strip()
     level = source_options.level_of(source)
     _check(options, picture=level == RGB)
+    files.check_apart(options.out, source)
     loaded = _load(options, level)
     methods, notes = _methods(options.method, loaded)
     with progress.show() as report:

@@ -81,6 +81,7 @@ def _series(options: argparse.Namespace) -> int:
     for path, suffixes in ((options.out, _TABLE), (options.gif, _ANIMATION)):
         if path is not None:
             output.check(path, suffixes)
+    files.check_apart(_outputs(options), *options.sources, options.area)
     with progress.show() as report:
         sources, at, missed = _sources(options, report)
         found = series_of(
@@ -96,20 +97,25 @@ def _series(options: argparse.Namespace) -> int:
         )
     failed = (*missed, *found.failed)
     print(series_files.as_json(found) if options.json else series_files.as_text(found))
-    written = []
     if options.out is not None:
-        months = options.out.with_name(f"{options.out.stem}-months{options.out.suffix}")
         files.write_bytes(options.out, series_files.dates_csv(found))
-        files.write_bytes(months, series_files.months_csv(found))
-        written += [options.out, months]
+        files.write_bytes(_months(options.out), series_files.months_csv(found))
     if options.gif is not None:
         files.write_bytes(options.gif, animation.animated(found.frames, found.legend))
-        written.append(options.gif)
-    for path in written:
+    for path in _outputs(options):
         print(output.written(path), file=sys.stderr)
     for name, reason in failed:
         print(f"error: {name}: {reason}", file=sys.stderr)
     return exit_status.SOME_FAILED if failed else exit_status.DONE
+
+
+def _months(out: Path) -> Path:
+    return out.with_name(f"{out.stem}-months{out.suffix}")
+
+
+def _outputs(options: argparse.Namespace) -> list[Path]:
+    tables = [] if options.out is None else [options.out, _months(options.out)]
+    return [*tables, *([] if options.gif is None else [options.gif])]
 
 
 def _sources(

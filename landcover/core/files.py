@@ -18,7 +18,7 @@ import secrets
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -31,6 +31,7 @@ from landcover.core.text import plain
 __all__ = [
     "LOCK_FILE",
     "aside",
+    "check_apart",
     "copy_folder",
     "free_bytes",
     "is_own",
@@ -89,6 +90,33 @@ def write_part(path: Path, content: bytes) -> None:
     """
     with disk_errors.explained(path):
         path.write_bytes(content)
+
+
+def check_apart(written: Iterable[Path], *read: str | Path | None) -> None:
+    """Check that no file that is read would be replaced by one that is written.
+
+    Args:
+        written: files that a command writes.
+        read: files that it reads, or texts that may name one; None is none.
+
+    Raises:
+        BadInput: one would be.
+    """
+    targets = tuple(written)
+    for source in [Path(name) for name in read if name]:
+        if any(_is_same(source, path) for path in targets):
+            raise BadInput(
+                f"'{plain(source.name)}' is read, and the result would replace it: give the "
+                "result another name."
+            )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, also by links."""
+    try:
+        return one.absolute() == other.absolute() or one.samefile(other)
+    except (OSError, ValueError):  # one of them does not exist, or is no path
+        return False
 
 
 def probe(path: Path) -> None:

@@ -69,20 +69,6 @@ class ChangeFiles:
             record=out.with_suffix(".json"),
         )
 
-    def check_apart(self, *sources: str) -> None:
-        """Check that no source would be replaced by a result.
-
-        Raises:
-            BadInput: one would be.
-        """
-        own = {path.absolute() for path in self.all}
-        for source in sources:
-            if Path(source).absolute() in own:
-                raise BadInput(
-                    f"'{plain(Path(source).name)}' is a source, which the change would replace: "
-                    "give the change another name."
-                )
-
     @property
     def all(self) -> tuple[Path, ...]:
         """All files, with the sidecar of the change that holds the names of its values."""
