@@ -14,7 +14,6 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import shapely
 import torch
 from torch import Tensor
 
@@ -23,7 +22,6 @@ from landcover.areas.engine import AreaAnswer, Engine
 from landcover.areas.layout import COVER_EXTRA, NODATA, PRESENCE_EXTRA, UNIT
 from landcover.areas.plan import CELL, Block, Plan
 from landcover.core.raster import BoolArray, ByteArray, FloatArray, Raster
-from landcover.core.window import Window
 from landcover.models.band_subset import estimated_bands
 from landcover.models.cover import load_cover
 from landcover.models.model import Model
@@ -126,11 +124,11 @@ class Mapper:
         flags = sky.cell_flags(raster)
         flagged = sky.per_window(flags, first, plan.step // CELL, shape)
         presence, present = self._presence(found, flagged)
-        inside = _inside(plan, plan.presence, block, plan.step)
+        inside = plan.inside(plan.presence, block)
         presence[:, ~inside] = NODATA
         kept = slice(plan.halo // CELL, -(plan.halo // CELL))
         own = flags[kept, kept]
-        within = _inside(plan, plan.cover, block, CELL)
+        within = plan.inside(plan.cover, block)
         valid = sky.cell_means(raster.valid)[kept, kept]
         chances = self._cover(found.cells, raster, own.shape, kept)
         cover, decision = _cover_layers(chances, own, valid, within)
@@ -251,17 +249,3 @@ def _cover_layers(
     layers[classes + 2] = encoded(valid)
     layers[:, ~within] = NODATA
     return layers, decision
-
-
-def _inside(plan: Plan, grid: Window, block: Block, pixels: int) -> BoolArray:
-    """Which pixels of a block have their centre in the area."""
-    rows, columns = block.height // pixels, block.width // pixels
-    area = plan.area
-    if area is None:
-        return np.ones((rows, columns), dtype=bool)
-    own = grid.part(block.top // pixels, block.left // pixels, rows, columns)
-    a, b, c, d, e, f = own.transform
-    down, across = np.mgrid[0.5:rows, 0.5:columns]
-    xs, ys = a * across + b * down + c, d * across + e * down + f
-    found: BoolArray = shapely.contains_xy(area, xs, ys)
-    return found

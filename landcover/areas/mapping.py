@@ -27,10 +27,10 @@ from landcover.areas.job import (
     open_mapper,
     sum_of,
 )
-from landcover.areas.memory import DEFAULT_MEMORY, LEAST_MEMORY, block_within
+from landcover.areas.memory import DEFAULT_MEMORY, block_within, check_memory
 from landcover.areas.parts import Parts, folder_of
 from landcover.areas.plan import DEFAULT_STEP, Block
-from landcover.areas.plan_area import plans_of
+from landcover.areas.plan_area import notes_of, plans_of
 from landcover.areas.product import AreaRow, MapFacts, Scene, Written, write_products
 from landcover.core import files, progress
 from landcover.core.errors import BadInput
@@ -49,12 +49,14 @@ class Prepared:
         source: name of the source, for the files.
         area: the area; None for all of the source.
         memory: bytes that the blocks may use.
+        notes: what was repaired of the area, and how much of it is not mapped, a sentence each.
     """
 
     tasks: tuple[MapTask, ...]
     source: str
     area: Area | None
     memory: int
+    notes: tuple[str, ...] = ()
 
     @property
     def km2(self) -> float:
@@ -126,11 +128,7 @@ def prepare(
         LandcoverError: the imagery or the model cannot be used, they do not suit each other, or
             the area does not overlap the imagery.
     """
-    if memory < LEAST_MEMORY:
-        raise BadInput(
-            f"A map needs at least {LEAST_MEMORY / 1e9:g} GB of memory, not {memory / 1e9:g}: "
-            "give a larger --memory."
-        )
+    check_memory(memory)
     imagery = spec.open(cancel=cancel)
     models = registry.default()
     chosen = models.choice(model or models.usual_for_areas(), imagery.bands).name
@@ -140,7 +138,8 @@ def prepare(
     tasks = tuple(
         MapTask(plan=plan, imagery=spec, model=chosen, model_hash=card.hash) for plan in plans
     )
-    return Prepared(tasks=tasks, source=source, area=area, memory=memory)
+    notes = notes_of(area, spec, cancel=cancel)
+    return Prepared(tasks=tasks, source=source, area=area, memory=memory, notes=notes)
 
 
 def run(
@@ -251,5 +250,5 @@ def _facts(prepared: Prepared, task: MapTask, mapper: Mapper) -> MapFacts:
         engine=f"torch {mapper.engine.precision}",
         area=None if prepared.area is None else prepared.area.name,
         created=datetime.now(UTC),
-        notes=stated.notes,
+        notes=(*stated.notes, *prepared.notes),
     )

@@ -6,9 +6,10 @@ import math
 from typing import Final
 
 from landcover.areas.plan import ALIGN, LARGEST_BLOCK, MOST_HALO, Plan
+from landcover.core.errors import BadInput
 from landcover.core.threads import allowed_cores
 
-__all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "block_within", "workers_within"]
+__all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "block_within", "check_memory", "workers_within"]
 
 DEFAULT_MEMORY: Final = 3_000_000_000
 """Bytes that the blocks of a map may use unless the user says otherwise."""
@@ -17,6 +18,19 @@ _LEAST_BLOCK: Final = 4 * ALIGN
 _HALOS: Final = 2 * MOST_HALO
 _TILE_BYTES: Final = 150_000_000
 """Memory of a worker for the maps of the tile that it computes."""
+
+
+def check_memory(memory: int) -> None:
+    """Check that a map can be made in so many bytes.
+
+    Raises:
+        BadInput: they are too few.
+    """
+    if memory < LEAST_MEMORY:
+        raise BadInput(
+            f"A map needs at least {LEAST_MEMORY / 1e9:g} GB of memory, not {memory / 1e9:g}: "
+            "give a larger --memory."
+        )
 
 
 def block_within(memory: int, pixel_bytes: int) -> int:

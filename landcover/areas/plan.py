@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from landcover.areas.ground import box_of
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import BadInput
+from landcover.core.raster import BoolArray
 from landcover.core.window import Window
 
 __all__ = [
@@ -172,6 +174,32 @@ class Plan:
             height=core.height,
             width=core.width,
             read=read,
+        )
+
+    def inside(self, grid: Window, block: Block) -> BoolArray:
+        """Which pixels of a block have their centre in the area.
+
+        Args:
+            grid: :attr:`presence` or :attr:`cover`.
+            block: the block.
+        """
+        pixels = self.window.width // grid.width
+        rows, columns = block.height // pixels, block.width // pixels
+        area = self.area
+        if area is None:
+            return np.ones((rows, columns), dtype=bool)
+        own = grid.part(block.top // pixels, block.left // pixels, rows, columns)
+        a, b, c, d, e, f = own.transform
+        down, across = np.mgrid[0.5:rows, 0.5:columns]
+        xs, ys = a * across + b * down + c, d * across + e * down + f
+        found: BoolArray = shapely.contains_xy(area, xs, ys)
+        return found
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the area has no cell."""
+        return not any(
+            self.inside(self.cover, self.block_at(index)).any() for index in self.indices
         )
 
     def _core(self, row: int, column: int) -> Window:

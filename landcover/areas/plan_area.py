@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Event
 from typing import Any, Final
 
@@ -28,13 +29,15 @@ from landcover.core.text import place_text
 from landcover.core.window import SOUTHERN_FALSE_NORTHING_M, WGS84, Window
 from landcover.core.zones import is_utm, zone_strip
 
-__all__ = ["plans_of"]
+__all__ = ["notes_of", "plans_of"]
 
 _LATTICE_M: Final = ALIGN * PIXEL_M
 _EDGE_DEG: Final = 0.02
 """Edges of an area are divided into parts of this length before they are projected, since a line
 of constant latitude is curved in a UTM zone: over 2 km by 0.1 m."""
 _MARGIN_DEG: Final = 0.1
+_MENTIONED: Final = 0.001
+"""Share of an area outside the imagery from which a note says so."""
 
 
 def plans_of(
@@ -59,15 +62,15 @@ def plans_of(
         several dates have the same pixels.
 
     Raises:
-        BadInput: the area does not overlap the imagery, is too large, or step or block are out of
-            range.
+        BadInput: the area does not overlap the imagery, is too large or smaller than a cell, or
+            step or block are out of range.
         LandcoverError: the imagery cannot be opened.
         Cancelled: the user stopped it.
     """
     grids = spec.open(cancel=cancel).grids
     covers = [ground_of(grid) for grid in grids]
     strips = _strips(grids)
-    plans = []
+    plans, tiny = [], False
     for grid, ground, strip in zip(grids, covers, strips, strict=True):
         wanted = ground if area is None else area.geometry
         if strip is not None:
@@ -81,10 +84,47 @@ def plans_of(
         # The window reaches beyond the shape, up to the lines of the lattice.
         window = _snapped(grid, shape.bounds)
         _check_size(window)
-        plans.append(plan(window, step=step, block=block, outline=shapely.to_wkb(shape)))
+        found = plan(window, step=step, block=block, outline=shapely.to_wkb(shape))
+        if found.is_empty:
+            tiny = True
+        else:
+            plans.append(found)
+    if tiny and not plans:
+        raise BadInput(
+            "The area, or its part within the imagery, holds the centre of no cell of 80 m: give "
+            "a larger one."
+        )
     if not plans:
         raise _elsewhere(area, covers)
     return tuple(plans)
+
+
+def notes_of(
+    area: Area | None, spec: ImagerySpec, *, cancel: Event | None = None
+) -> tuple[str, ...]:
+    """What a reader of a map of an area has to know: what was repaired, and what is not mapped.
+
+    Args:
+        area: the area; None for all of the imagery.
+        spec: the imagery.
+        cancel: set to stop.
+
+    Raises:
+        LandcoverError: the imagery cannot be opened.
+        Cancelled: the user stopped it.
+    """
+    if area is None:
+        return ()
+    covers = [ground_of(grid) for grid in spec.open(cancel=cancel).grids]
+    beyond = shapely.difference(area.geometry, shapely.union_all(covers))
+    km2 = replace(area, wkb=shapely.to_wkb(beyond)).km2
+    share = km2 / area.km2
+    if share < _MENTIONED:
+        return area.notes
+    return (
+        *area.notes,
+        f"{share:.1%} of the area ({km2:,.2f} km²) lies outside the imagery and is not mapped.",
+    )
 
 
 def _around(ground: BaseGeometry) -> BaseGeometry:

@@ -93,13 +93,12 @@ def _prepared(options: argparse.Namespace, report: Report) -> Prepared:
 
 def _before(prepared: Prepared) -> str:
     """What is going to be made, before it is."""
-    notes = prepared.area.notes if prepared.area else ()
     count = prepared.blocks
     line = (
         f"{prepared.km2:,.1f} km² in {count:,} block{'s' * (count != 1)}, with "
         f"{prepared.tasks[0].model}."
     )
-    return "\n".join([line, *notes])
+    return "\n".join([line, *prepared.notes])
 
 
 def _text(results: Sequence[MapResult]) -> str:
@@ -148,6 +147,7 @@ def _record(prepared: Prepared, results: Sequence[MapResult]) -> str:
         "source": prepared.source,
         "model": prepared.tasks[0].model,
         "km2": round(prepared.km2, 3),
+        "notes": list(prepared.notes),
         "maps": [_map_record(result) for result in results],
     }
     return json.dumps(found, ensure_ascii=False, allow_nan=False)

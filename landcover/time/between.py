@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from threading import Event
 
 from landcover.areas.area_file import Area
 from landcover.areas.hectares import LEAST_PATCHES
 from landcover.areas.job import Executor, LocalExecutor, open_mapper
-from landcover.areas.memory import DEFAULT_MEMORY
+from landcover.areas.memory import DEFAULT_MEMORY, check_memory
+from landcover.areas.plan_area import notes_of
 from landcover.core import progress
 from landcover.core.errors import BadInput, LandcoverError, ModelMismatch
 from landcover.core.progress import Report
@@ -53,6 +55,7 @@ def change_between(
         Cancelled: the user stopped it.
     """
     check_threshold(threshold)
+    notes: tuple[str, ...] = ()
     finished = is_map(a), is_map(b)
     if all(finished):
         if area is not None or model is not None:
@@ -68,13 +71,15 @@ def change_between(
             "two maps that were made with the same model and area."
         )
     else:
-        pair = _mapped(a, b, area, model, memory, executor, report, cancel)
+        pair, notes = _mapped(a, b, area, model, memory, executor, report, cancel)
     record = _record(pair[0].facts)
     if record is None:
-        return compare(*pair, threshold=threshold)
-    pairs = zip(record.covers, record.true_patches, strict=True)
-    known = {name: (name,) for name, patches in pairs if patches >= LEAST_PATCHES}
-    return compare(*pair, threshold=threshold, reference=record.clustered, groups=known)
+        found = compare(*pair, threshold=threshold)
+    else:
+        pairs = zip(record.covers, record.true_patches, strict=True)
+        known = {name: (name,) for name, patches in pairs if patches >= LEAST_PATCHES}
+        found = compare(*pair, threshold=threshold, reference=record.clustered, groups=known)
+    return replace(found, warnings=(*notes, *found.warnings))
 
 
 def _mapped(  # noqa: PLR0917 - as change_between has them
@@ -86,7 +91,9 @@ def _mapped(  # noqa: PLR0917 - as change_between has them
     executor: Executor | None,
     report: Report,
     cancel: Event | None,
-) -> tuple[DateMap, DateMap]:
+) -> tuple[tuple[DateMap, DateMap], tuple[str, ...]]:
+    """The maps of two images, and what has to be said of their area."""
+    check_memory(memory)
     first, second = opened(a, cancel=cancel), opened(b, cancel=cancel)
     grids = grids_of(first, area, cancel=cancel)
     name, card = model_for(model, first.imagery.bands)
@@ -101,7 +108,7 @@ def _mapped(  # noqa: PLR0917 - as change_between has them
         map_of(shot, grids, name, card, where, report=report, cancel=cancel)
         for shot in (first, second)
     )
-    return before, after
+    return (before, after), notes_of(area, first.spec, cancel=cancel)
 
 
 def _record(facts: Facts) -> CoverRecord | None:

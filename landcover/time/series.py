@@ -19,8 +19,9 @@ from landcover.areas import hectares, legend
 from landcover.areas.area_file import Area
 from landcover.areas.hectares import CELL_HA
 from landcover.areas.job import Executor, LocalExecutor, open_mapper
-from landcover.areas.memory import DEFAULT_MEMORY
+from landcover.areas.memory import DEFAULT_MEMORY, check_memory
 from landcover.areas.plan import DEFAULT_STEP, Plan, plan
+from landcover.areas.plan_area import notes_of
 from landcover.core import limits, progress
 from landcover.core.bands import COMPOSITES, PATCH_PIXELS
 from landcover.core.classes import Rgb
@@ -62,6 +63,7 @@ class Series:
         presence_trends: trend of each class's mean probability.
         index_trend: trend of the water by its index; None if it is not known.
         failed: each source that could not be used, and why.
+        notes: what was repaired of the area, and how much of it is not mapped, a sentence each.
         frames: pictures for an animation, if they were asked for.
         legend: names and colours of the covers.
     """
@@ -77,6 +79,7 @@ class Series:
     presence_trends: dict[str, Trend]
     index_trend: Trend | None
     failed: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
     frames: tuple[Frame, ...] = ()
     legend: tuple[tuple[str, Rgb], ...] = ()
 
@@ -119,6 +122,7 @@ def series_of(
         raise BadInput(
             f"A series has at most {most} dates, and these are {len(sources)}: choose fewer."
         )
+    check_memory(memory)
     shots, failed = _open(sources, cancel)
     if not shots:
         why = f" ({failed[0][0]}: {failed[0][1]})" if failed else ""
@@ -143,7 +147,8 @@ def series_of(
             failed.append((shot.name, str(error)))
     if not run.moments:
         raise BadInput(f"None of the dates can be mapped ({failed[0][1][:400]}): choose others.")
-    return run.finished(_words(grids, at, area), tuple(failed))
+    found = run.finished(_words(grids, at, area), tuple(failed))
+    return replace(found, notes=notes_of(area, shots[0][1].spec, cancel=cancel))
 
 
 class _Run:

@@ -69,6 +69,7 @@ def as_json(series: Series) -> str:
     record = {
         "where": series.where,
         "hectares": round(series.whole, 2),
+        "notes": list(series.notes),
         "model": series.model,
         "dates": [_moment(one) for one in series.moments],
         "months": [asdict(one) for one in series.months],
@@ -84,7 +85,7 @@ def as_json(series: Series) -> str:
 def as_text(series: Series) -> str:
     """The series for a terminal: a line a date, then the trends."""
     columns = _columns(series)
-    lines = [f"{series.where}, {series.whole:,.0f} ha", ""]
+    lines = [f"{series.where}, {series.whole:,.0f} ha", *series.notes, ""]
     index = any(one.index_water is not None for one in series.moments)
     names = [*columns, *(["water (NDWI)"] if index else [])]
     lines.append(" ".join(["date       hidden", *(f"{plain(name)[:14]:>14}" for name in names)]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landcover.areas.area_file import Area, read_area
-from landcover.areas.ground import box_of
+from landcover.areas.ground import box_of, ground_of
 from landcover.areas.imagery import imagery_of
-from landcover.areas.plan_area import plans_of
+from landcover.areas.plan_area import notes_of, plans_of
 from landcover.core import limits
 from landcover.core.errors import BadInput
 from landcover.core.window import Window, zone_of
@@ -81,6 +82,32 @@ def test_an_area_elsewhere_is_refused_with_both_extents() -> None:
         with pytest.raises(BadInput, match=r"The area \(.*° .*does not overlap the imagery \(4"):
             plans_of(area, grids)
     assert plans_of(box(14.9, 47.3, 15.5, 47.8), grids)
+
+
+def test_what_is_not_mapped_of_an_area_is_said() -> None:
+    grids = Grids((tile("EPSG:32633", 399_960, 5_300_040),))
+    inside = Area(wkb=shapely.box(14.5, 47.3, 14.6, 47.4).wkb, notes=("Repaired.",))
+    assert notes_of(inside, grids) == ("Repaired.",)
+    assert notes_of(None, grids) == ()
+    # A degree to the east of the tile, whose eastern edge is at 15.16°.
+    said = notes_of(box(14.7, 47.3, 15.7, 47.4), grids)
+    assert len(said) == 1
+    share = re.match(r"(\d+\.\d)% of the area \(\d+\.\d\d km²\) lies outside", said[0])
+    assert share is not None
+    east = ground_of(grids.grids[0]).bounds[2]
+    assert float(share[1]) == pytest.approx((15.7 - east) * 100, abs=1)
+
+
+@pytest.mark.parametrize("step", [8, 24, 120])
+def test_an_area_without_a_cell_is_refused(step: int) -> None:
+    grids = Grids((tile("EPSG:32633", 399_960, 5_300_040),))
+    (whole,) = plans_of(box(14.5, 47.3, 14.6, 47.4), grids, step=step)
+    latitude, longitude = whole.cover.part(30, 30, 1, 1).centre
+    around = box(longitude - 1e-4, latitude - 1e-4, longitude + 1e-4, latitude + 1e-4)
+    assert plans_of(around, grids, step=step)
+    beside = box(longitude + 1e-4, latitude + 1e-4, longitude + 3e-4, latitude + 3e-4)
+    with pytest.raises(BadInput, match="holds the centre of no cell of 80 m"):
+        plans_of(beside, grids, step=step)
 
 
 def test_too_large_areas_are_refused_with_their_size() -> None:
