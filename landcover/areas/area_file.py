@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event
@@ -39,7 +39,7 @@ class Area:
     wkb: bytes
     name: str = ""
     notes: tuple[str, ...] = ()
-    file: Path | None = None
+    file: Path | None = field(default=None, compare=False)
 
     @cached_property
     def geometry(self) -> BaseGeometry:

@@ -42,7 +42,7 @@ LEAST_PLACES: Final = 5
 PLACE_HA: Final = 10_000.0
 """Area of a place: within 10 km the errors of a map are taken to be alike."""
 UNSEEN: Final = "Not seen"
-"""Label of the cells without an answer: cloud, shade, no data."""
+"""Label of the cells without an answer: cloud, no data."""
 
 
 class Counted(Protocol):
@@ -91,7 +91,7 @@ def rows_of(counted: Counted, mapper: ToCount) -> tuple[AreaRow, ...]:
     record = load_record(model.folder, model.card.hash) if mapper.covers else None
     rows = list(cover_rows(counted.covers, mapper.covers, record))
     if counted.silent and mapper.covers:
-        why = "Cells without an answer: clouds, their shade, or no data."
+        why = "Cells without an answer: clouds or no data."
         rows.append(AreaRow(label=UNSEEN, mapped_ha=counted.silent * CELL_HA, note=why))
     for name, number in zip(model.card.classes, counted.present.tolist(), strict=True):
         why = f"Predicted in {number:,} of {counted.windows:,} windows of 1200 m, which is no area."

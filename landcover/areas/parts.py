@@ -58,9 +58,7 @@ class Parts:
     covers: int
 
     def open(self) -> set[tuple[int, int]]:
-        """Make the folder, or find the finished blocks in it.
-
-        Parts of another map are removed.
+        """Find the finished blocks; parts of another map are removed.
 
         Raises:
             BadInput: it cannot be written to, or is not a folder of parts.
@@ -68,17 +66,17 @@ class Parts:
         if self.folder.exists() and self._key_there() != self.key:
             self._check_own()
             shutil.rmtree(self.folder)
-        if not self.folder.exists():
-            files.make_folder(self.folder)
-            files.write_text(self.folder / _JOB, json.dumps({"map": self.key}) + "\n")
         return {index for index in self.plan.indices if self._file(index).is_file()}
 
     def write(self, index: tuple[int, int], block: BlockMap) -> None:
-        """Keep a finished block.
+        """Keep a finished block, the first one in a new folder.
 
         Raises:
             BadInput: it cannot be written.
         """
+        if not self.folder.exists():
+            files.make_folder(self.folder)
+            files.write_text(self.folder / _JOB, json.dumps({"map": self.key}) + "\n")
         tally = block.tally
         arrays = {
             "presence": block.presence,

@@ -47,6 +47,9 @@ CONTEXT: Final = 16
 but hardly use what is there (:mod:`landcover.areas.engine`)."""
 MOST_HALO: Final = math.ceil((CONTEXT + PATCH_PIXELS / 2) / ALIGN) * ALIGN
 """The largest halo of any step."""
+_AROUND_CELLS: Final = 72
+"""Pixels that are read around a block at any step. At large steps its windows hardly reach beyond
+it, but what a cell is said to be depends on its surroundings too."""
 DEFAULT_STEP: Final = 24
 DEFAULT_BLOCK: Final = 1200
 LARGEST_BLOCK: Final = 4800
@@ -111,7 +114,7 @@ class Plan:
     @property
     def halo(self) -> int:
         """Pixels that a block is read beyond its core on each side, a multiple of 24."""
-        return math.ceil((CONTEXT - self.first) / ALIGN) * ALIGN
+        return math.ceil(max(CONTEXT - self.first, _AROUND_CELLS) / ALIGN) * ALIGN
 
     @property
     def presence(self) -> Window:

@@ -8,13 +8,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from landcover.cli import area_options, exit_status, model_options, output, progress, source_options
+from landcover.cli import area_options, exit_status, model_options, output, progress
 from landcover.cli.commands import add_command
 from landcover.core import files
 
 __all__ = ["add_commands"]
 
 _SUFFIXES = (".tif", ".tiff")
+_SOURCE_HELP = (
+    "a GeoTIFF or JP2 stack, a SAFE product, a folder of band files, a zip of one of these, or a "
+    "sample's name; or a map that ends with -cover.tif"
+)
 
 
 def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not export its type
@@ -28,8 +32,7 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
         "with intervals. Refuses what cannot be compared and warns of what may be no change: "
         "seasons, clouds, processing.",
     )
-    what = f"{source_options.SOURCE_HELP}; or a map that ends with -cover.tif"
-    parser.add_argument("a", metavar="A", help=what)
+    parser.add_argument("a", metavar="A", help=_SOURCE_HELP)
     parser.add_argument("b", metavar="B", help="the same of another date")
     parser.add_argument("out", type=Path, metavar="OUT.tif", help="the raster to write")
     area_options.add_area(parser)

@@ -105,8 +105,9 @@ def _check_same(a: DateMap, b: DateMap) -> None:
             "The maps do not have the same cells: give the two images, or map both with the same "
             "--area."
         )
-    if one.acquired is not None and one.acquired == other.acquired:
-        raise BadInput(f"Both are of {one.acquired:%Y-%m-%d %H:%M} UTC: give images of two dates.")
+    when = one.acquired, other.acquired
+    if when[0] is not None and when[1] is not None and when[0].date() == when[1].date():
+        raise BadInput(f"Both are of {one.day}: give images of two dates.")
 
 
 def _dates(before: Facts, after: Facts) -> Iterator[str]:

@@ -230,6 +230,8 @@ LINE = json.dumps({"type": "LineString", "coordinates": SQUARE})
         ("Vienna", "is no area: give west,south,east,north"),
         ("13.6,48.1,13.9", "is no area"),
         ("13.6,48.3,13.9,48.1", "south not below its north"),
+        ("13.9,48.1,13.6,48.3", "west not below its east"),
+        ("-3.5,40.1,-3.6,40.3", "west not below its east"),
         ("13.6,48.1,13.6,48.3", "is empty: its west is its east"),
         ("400000,5200000,410000,5210000", "is not in degrees"),
         ("10,80,11,86", "reaches to 86.00° north, but Sentinel-2's grid ends at 80° south"),
@@ -266,6 +268,11 @@ def test_each_fault_has_one_sentence(text: str, said: str) -> None:
             read_area(source)
         assert str(caught.value).count(": ") >= 1
         assert "<file>" not in str(caught.value)
+
+
+def test_a_mistyped_name_of_a_file_is_named() -> None:
+    with pytest.raises(BadInput, match=r"There is no file 'areas/valey.geojson', and it is no"):
+        read_area("areas/valey.geojson")
 
 
 @pytest.mark.parametrize("srs", [-1, 0])

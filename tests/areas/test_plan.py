@@ -52,7 +52,7 @@ def test_a_pixel_of_presence_lies_in_the_middle_of_its_window(step: int) -> None
 @given(STEPS)
 def test_a_block_is_read_with_its_windows_and_their_surroundings(step: int) -> None:
     made = plan(rectangle(3000, 3000), step=step)
-    assert made.halo >= CONTEXT - made.first
+    assert made.halo >= max(CONTEXT - made.first, 72)  # cells depend on this much, at any step
     last = made.first + made.block - step + PATCH_PIXELS
     assert made.block + made.halo >= last + CONTEXT
     one = made.block_at((0, 0))

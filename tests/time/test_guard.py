@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ def test_two_dates_of_one_season_pass_without_a_word() -> None:
 @pytest.mark.parametrize(
     ("second", "message"),
     [
-        ({"when": "2020-06-21"}, "Both are of 2020-06-21"),
+        ({"when": "2020-06-21"}, "Both are of 2020-06-21:"),
+        ({"acquired": datetime(2020, 6, 21, 10, 40, 29, tzinfo=UTC)}, "Both are of 2020-06-21:"),
         ({"level": "L1C"}, "L2A and"),
         ({"model": "landcover-cnn"}, "made by landcover-mosaic and landcover-cnn"),
         ({"card": "xyz"}, "two versions of landcover-mosaic"),

@@ -9,6 +9,7 @@ from typing import Final
 
 from landcover.core import limits
 from landcover.core.errors import BadInput
+from landcover.core.text import plain
 from landcover.io.archive import is_zip
 from landcover.io.guard import read_file
 from landcover.io.messages import FILE, named, shown
@@ -21,6 +22,7 @@ from landcover.io.outlines.written import is_box, is_wkt, read_box, read_wkt
 
 __all__ = ["read_outline", "read_outline_file"]
 
+_GIVE: Final = "give west,south,east,north in degrees, or GeoJSON, GeoPackage, KML or WKT."
 _SHAPEFILE: Final = b"\0\0\x27\x0a"
 
 
@@ -33,7 +35,12 @@ def read_outline(text: str) -> Outline:
     with named("the area"), _within_memory():
         data = text.encode(errors="replace")
         _check_size(len(data))
-        return outline_of(_text(data))
+        drawn = _text(data)
+        if drawn is None:
+            named_file = plain(text.strip())[:80]
+            nothing = f"There is no file '{named_file}', and it" if named_file else "An empty text"
+            raise BadInput(f"{nothing} is no area: {_GIVE}")
+        return outline_of(drawn)
 
 
 def read_outline_file(path: Path, name: str) -> Outline:
@@ -54,7 +61,10 @@ def read_outline_file(path: Path, name: str) -> Outline:
             data = read_file(path, limits.current().area_bytes)
             if not data.strip():
                 raise BadInput(f"{FILE} is empty: give an area with a polygon.")
-            drawn = read_geopackage(path) if data.startswith(MAGIC) else _text(data)
+            found = read_geopackage(path) if data.startswith(MAGIC) else _text(data)
+            if found is None:
+                raise BadInput(f"{FILE} is no area: {_GIVE}")
+            drawn = found
         drawn.name = drawn.name or Path(shown(name)).stem
         return outline_of(drawn)
 
@@ -78,7 +88,8 @@ def _check_size(size: int) -> None:
         )
 
 
-def _text(data: bytes) -> Drawn:
+def _text(data: bytes) -> Drawn | None:
+    """What a text of any kind holds; None if it is of none."""
     start = data.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     if start == b"{":
         return read_geojson(data)
@@ -91,7 +102,4 @@ def _text(data: bytes) -> Drawn:
         return read_wkt(text)
     if data.startswith(_SHAPEFILE):
         raise BadInput(f"{FILE} is a Shapefile: export the area as GeoPackage or GeoJSON.")
-    raise BadInput(
-        f"{FILE} is no area: give west,south,east,north in degrees, or GeoJSON, GeoPackage, KML or "
-        "WKT."
-    )
+    return None

@@ -15,6 +15,8 @@ from landcover.io.outlines.drawn import Drawn, curved, too_many
 
 __all__ = ["is_box", "is_wkt", "read_box", "read_wkt"]
 
+_WIDEST: Final = 180.0
+"""Degrees of longitude of a box across the antimeridian; in others west and east are swapped."""
 _NUMBER: Final = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _BOX: Final = re.compile(rf"\s*\(?\[?\s*{_NUMBER}(?:\s*[,;\s]\s*{_NUMBER}){{3}}\s*\]?\)?\s*")
 _WKT: Final = re.compile(
@@ -48,8 +50,13 @@ def read_box(text: str) -> Drawn:
         )
     if west == east:
         raise BadInput(f"The box {text.strip()[:60]} is empty: its west is its east.")
-    # Across the antimeridian.
-    east = east if west < east else east + 360
+    if west > east:  # across the antimeridian
+        east += 360
+        if east - west > _WIDEST:
+            raise BadInput(
+                f"The box {text.strip()[:60]} has its west not below its east: write west, south, "
+                "east, north."
+            )
     found = Drawn()
     found.add([[(west, south), (east, south), (east, north), (west, north), (west, south)]])
     return found
