@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event
+from typing import Final
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -126,8 +128,14 @@ class FileSpec:
         return f"file:{where}:{self.address}:{self.stamp}"
 
     def open(self, *, cancel: Event | None = None) -> Imagery:
-        """As :meth:`ImagerySpec.open`; decides how all of its numbers are read."""
-        return _FileImagery(self.rectangles(), cancel)
+        """As :meth:`ImagerySpec.open`; decides how all of its numbers are read.
+
+        Imagery that is open already is shared, with all that was unpacked and decoded.
+        """
+        found = _opened.get(self.identity)
+        if found is None:
+            found = _opened[self.identity] = _FileImagery(self.rectangles(), cancel)
+        return found
 
     def rectangles(self) -> Rectangles:
         """The source, before anything of it is read."""
@@ -149,3 +157,7 @@ class _FileImagery:
 
     def read(self, window: Window, *, cancel: Event | None = None) -> Raster:
         return self._rectangles.read(window, cancel)
+
+
+_opened: Final[WeakValueDictionary[str, _FileImagery]] = WeakValueDictionary()
+"""Open imagery by its identity, as long as somebody uses it."""

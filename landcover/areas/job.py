@@ -41,6 +41,7 @@ __all__ = [
     "Index",
     "LocalExecutor",
     "MapTask",
+    "close_imagery",
     "finished_blocks",
     "map_block",
     "open_imagery",
@@ -119,6 +120,11 @@ class _OpenTasks:
             return spec.open()
         return self._kept(self._imagery, spec.identity, spec.open)
 
+    def close(self, spec: ImagerySpec) -> None:
+        """Keep the imagery no longer."""
+        with self._lock:
+            self._imagery.pop(spec.identity, None)
+
     def _kept(
         self, kept: OrderedDict[_Key, _Value], key: _Key, make: Callable[[], _Value]
     ) -> _Value:
@@ -150,6 +156,11 @@ def open_imagery(spec: ImagerySpec) -> Imagery:
         LandcoverError: it is gone, has changed, or cannot be read.
     """
     return _open_tasks.imagery(spec)
+
+
+def close_imagery(spec: ImagerySpec) -> None:
+    """Keep imagery no longer in this process, with what was unpacked and decoded on the disk."""
+    _open_tasks.close(spec)
 
 
 def map_block(task: MapTask, index: Index) -> BlockMap:

@@ -127,6 +127,9 @@ class Limits:
     upload_bytes: int = _limit(
         1_000_000_000, "bytes", "the most uploaded files that are kept unread, of all users"
     )
+    stored_upload_bytes: int = _limit(
+        10_000_000_000, "bytes", "the most uploaded files on the server's disk, of all users"
+    )
     upload_files: int = _limit(400, "files", "the most files that are uploaded together")
     text_letters: int = _limit(200, "letters", "the longest text that is typed into a field")
     path_letters: int = _limit(1_000, "letters", "the longest path that is typed into a field")

@@ -173,6 +173,13 @@ class Window:
         moved = (a, b, c + a * col + b * row, d, e, f + d * col + e * row)
         return replace(self, transform=moved, width=width, height=height)
 
+    def in_pixels(self, height: int, width: int) -> Window:
+        """The same ground in another number of rows and columns."""
+        a, b, c, d, e, f = self.transform
+        wide, tall = self.width / width, self.height / height
+        larger = (a * wide, b * tall, c, d * wide, e * tall, f)
+        return replace(self, transform=larger, width=width, height=height)
+
     def with_pixels_of(self, side: int) -> Window:
         """The same ground with pixels of another size.
 

@@ -157,6 +157,7 @@ def open_scene(scene: Scene) -> PixelSource:
         name=scene.name,
         stack=stack,
         part=part,
+        smaller=lambda names, step: _smaller(scene, [bands[name] for name in names], target, step),
         decide=decide,
         classes=_class_reader(scene, target),
         describe=partial(_described, repeated=repeated),
@@ -182,6 +183,26 @@ def _raw(
             pixels[:], here = _pixels(scene.tree, band, target, part)
             valid &= here
     return Raw(numbers, valid, _window(target).part(*part))
+
+
+def _smaller(scene: Scene, bands: Sequence[_Band], target: _Band, step: int) -> Raw:
+    """Read every ``step``-th row and column of some bands, for a picture."""
+    where = _window(target).in_pixels(*(-(-side // step) for side in target.shape))
+    shape = where.height, where.width
+    small = replace(target, transform=where.transform, shape=shape)
+    numbers, valid = [], np.ones(shape, dtype=np.bool_)
+    for band in bands:
+        own = max(1, int(step * target.transform[0] / band.transform[0]))
+        with named(band.path), scene.tree.raster(band.path) as source, open_raster(source) as found:
+            file = replace(found, step=own)
+            pixels, nodata = file.read([1])[0], file.header.nodata
+        grid = _window(band).in_pixels(*pixels.shape)
+        thin = replace(band, transform=grid.transform, shape=pixels.shape)
+        picked = _picked(pixels, *_indexes(thin, small, (0, 0, *shape)))
+        numbers.append(picked)
+        if nodata is not None and nodata != 0:
+            valid &= picked != nodata
+    return Raw(np.stack(numbers), valid, where)
 
 
 def _class_reader(scene: Scene, target: _Band) -> Callable[[Part], ByteArray] | None:

@@ -241,10 +241,19 @@ class RasterFile:
     Attributes:
         header: the open dataset, for its metadata.
         stored: size of the file in bytes.
+        step: rows and columns of the file for one that is read; more than 1 only to read all of
+            it. Smaller versions in the file, which JPEG 2000 always has, make that fast.
     """
 
     header: DatasetReader
     stored: int
+    step: int = 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns that are read of the entire file."""
+        height, width = self.header.shape
+        return -(-height // self.step), -(-width // self.step)
 
     @property
     def fits(self) -> bool:
@@ -273,18 +282,28 @@ class RasterFile:
         Raises:
             BadInput: it does not fit into memory, or is too much for the size of the file.
         """
-        pixels: npt.NDArray[Any] = self.header.read(list(indexes), window=self._checked(part))
+        window = self._checked(part)
+        smaller = {} if self.step == 1 else {"out_shape": (len(indexes), *self.shape)}
+        pixels: npt.NDArray[Any] = self.header.read(list(indexes), window=window, **smaller)
         return pixels
 
     def read_mask(self, part: Part | None = None) -> npt.NDArray[np.bool_]:
         """Read the first band's mask, True for data ``(y, x)``; limits as for :meth:`read`."""
-        mask: npt.NDArray[np.bool_] = self.header.read_masks(1, window=self._checked(part)) > 0
+        window = self._checked(part)
+        smaller = {} if self.step == 1 else {"out_shape": self.shape}
+        mask: npt.NDArray[np.bool_] = self.header.read_masks(1, window=window, **smaller) > 0
         return mask
 
     def _checked(self, part: Part | None) -> tuple[tuple[int, int], tuple[int, int]] | None:
         """The part in rasterio's form, after checking the limits."""
-        if part is None:
+        if part is None and self.step == 1:
             self.check_whole()
+            return None
+        if part is None:
+            # A block at a time is decoded, and only what is kept of it must fit into memory.
+            height, width = self.shape
+            check_size(width, height, self.header.count, _item(self.header))
+            self._check_ratio(_block_bytes(self.header))
             return None
         self._check_part(part)
         top, left, rows, cols = part

@@ -6,7 +6,7 @@ sample of the entire file, so that blocks fit together and equal the file read a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from landcover.core import limits
-from landcover.core.bands import SCL_HIDDEN
+from landcover.core.bands import COMPOSITES, SCL_HIDDEN
 from landcover.core.errors import BadInput
 from landcover.core.raster import ByteArray, Raster
 from landcover.core.window import Window
@@ -23,7 +23,7 @@ from landcover.io.guard import FILE, Part, named, open_raster
 from landcover.io.placing import offset_in, overlap, placed
 from landcover.io.regrid import NO_PLACE, Raw, needed, regrid
 from landcover.io.sampling import PartReader
-from landcover.io.stack import Stack, decided, raster_of, raw_of, stack_of
+from landcover.io.stack import Stack, decided, raster_of, raw_at, raw_of, stack_of
 
 __all__ = ["PixelSource", "open_stack"]
 
@@ -40,6 +40,7 @@ class PixelSource:
         name: of the source, for the provenance and messages.
         stack: its header.
         part: reads the bands of a part of the source on its own grid.
+        smaller: reads every n-th row and column of the named bands of all of the source.
         decide: decides how all of it is read.
         classes: reads ESA's scene classification uint8 ``(y, x)`` on the same grid, 0 where there
             is none; None if the source has none.
@@ -50,6 +51,7 @@ class PixelSource:
     name: str
     stack: Stack
     part: PartReader
+    smaller: Callable[[Sequence[str], int], Raw]
     decide: Callable[[], Content]
     classes: Callable[[Part], ByteArray] | None = None
     describe: Callable[[Raster], Raster] = _same
@@ -105,6 +107,27 @@ class PixelSource:
                 raw = replace(raw, valid=raw.valid & ~np.isin(classes, sorted(SCL_HIDDEN)))
             raster = self.describe(raster_of(raw, self.stack, self.name, content))
         return raster if classes is None else replace(raster, scl=classes)
+
+    def picture(self, side: int) -> tuple[ByteArray, Window]:
+        """Draw all of the source in true colour.
+
+        Args:
+            side: most pixels along a side.
+
+        Returns:
+            RGBA uint8 ``(y, x, 4)`` and its grid, which is that of the source with larger pixels.
+
+        Raises:
+            BadInput: the source cannot be read.
+        """
+        bands, grid = COMPOSITES[0].bands, self.stack.window
+        content = replace(self.content, bands=bands)
+        with named(self.name):
+            raw = self.smaller(bands, max(1, -(-max(grid.height, grid.width) // side)))
+            raw = content.mask(raw, bands)
+            # A raster of reflectance has a projected grid, and this one may be in degrees.
+            unplaced = replace(raw, window=replace(raw.window, crs=NO_PLACE))
+            return raster_of(unplaced, self.stack, self.name, content).image(), raw.window
 
     def scl(self, window: Window) -> ByteArray | None:
         """Read the scene classification ``(y, x)`` of a rectangle, 0 where there is none."""
@@ -190,6 +213,10 @@ def open_stack(path: Path, name: str) -> PixelSource:
         with open_raster(path) as file:
             return raw_of(file, stack, here)
 
+    def smaller(bands: Sequence[str], step: int) -> Raw:
+        with open_raster(path) as file:
+            return raw_at(file, stack, bands, step)
+
     def decide() -> Content:
         with open_raster(path) as file:
             return decided(
@@ -197,7 +224,12 @@ def open_stack(path: Path, name: str) -> PixelSource:
             )
 
     return PixelSource(
-        name=name, stack=stack, part=part, decide=decide, block=(int(rows), int(cols))
+        name=name,
+        stack=stack,
+        part=part,
+        smaller=smaller,
+        decide=decide,
+        block=(int(rows), int(cols)),
     )
 
 

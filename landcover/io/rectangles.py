@@ -111,6 +111,24 @@ class Rectangles:
         ]
         return strips[0] if len(strips) == 1 else _stacked(strips)
 
+    def picture(self, side: int, cancel: Event | None = None) -> tuple[ByteArray, Window]:
+        """Draw all of it in true colour, as :meth:`landcover.io.pixel_source.PixelSource.picture`.
+
+        Args:
+            side: most pixels along a side.
+            cancel: set to stop.
+
+        Raises:
+            BadInput: it cannot be read, or the source has changed.
+            Cancelled: the user stopped it.
+        """
+
+        def take(found: dict[str, Any], file: Path) -> tuple[ByteArray, Window]:
+            return parcel.unpack_array(found, file), _window(found["window"])
+
+        picture: tuple[ByteArray, Window] = self._call("picture", {"side": side}, take, cancel)
+        return picture
+
     def classes(self, window: Window, cancel: Event | None = None) -> ByteArray | None:
         """Read the scene classification ``(y, x)``, 0 where there is none; None without one."""
 
@@ -196,10 +214,14 @@ def _stacked(strips: list[Raster]) -> Raster:
 
 
 def _facts(found: dict[str, Any]) -> Facts:
-    window, acquired = found["extent"], found["acquired"]
+    acquired = found["acquired"]
     return Facts(
-        extent=Window(**{**window, "transform": tuple(map(float, window["transform"]))}),
+        extent=_window(found["extent"]),
         bands=tuple(map(str, found["bands"])),
         acquired=None if acquired is None else datetime.fromisoformat(acquired),
         classified=bool(found["classified"]),
     )
+
+
+def _window(found: dict[str, Any]) -> Window:
+    return Window(**{**found, "transform": tuple(map(float, found["transform"]))})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,7 @@ from landcover.io.scaling import UNITY
 from landcover.io.sidecars import mask_beside
 from landcover.io.stack_header import check_kind, facts_of, stated_scaling
 
-__all__ = ["Stack", "decided", "raster_of", "raw_of", "read_stack", "stack_of"]
+__all__ = ["Stack", "decided", "raster_of", "raw_at", "raw_of", "read_stack", "stack_of"]
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,16 @@ def raw_of(file: RasterFile, stack: Stack, part: Part | None = None) -> Raw:
     numbers = file.read(stack.order.indexes, part)
     valid = _declared_valid(file, stack, numbers, part)
     return Raw(numbers, valid, stack.window if part is None else stack.window.part(*part))
+
+
+def raw_at(file: RasterFile, stack: Stack, bands: Sequence[str], step: int) -> Raw:
+    """Read every ``step``-th row and column of some of the stack's bands, for a picture."""
+    file = replace(file, step=step)
+    indexes = tuple(stack.order.indexes[stack.order.bands.index(band)] for band in bands)
+    own = replace(stack, order=replace(stack.order, bands=tuple(bands), indexes=indexes))
+    numbers = file.read(indexes)
+    valid = _declared_valid(file, own, numbers, None)
+    return Raw(numbers, valid, stack.window.in_pixels(*file.shape))
 
 
 def _content(file: RasterFile, stack: Stack, raw: Raw) -> Content:
@@ -280,7 +291,7 @@ def _declared_valid(
     elif MaskFlags.per_dataset in header.mask_flag_enums[0]:
         valid &= file.read_mask(part)
     elif (beside := mask_beside(header, part)) is not None:
-        valid &= beside
+        valid &= beside[:: file.step, :: file.step]
     for pixels, index in zip(numbers, stack.order.indexes, strict=True):
         declared = header.nodatavals[index - 1]
         # 0 is checked over all bands together, because dark water has single zeros.

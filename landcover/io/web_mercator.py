@@ -13,7 +13,15 @@ from landcover.core.projection import crs_of_code, project, project_bounds, warp
 from landcover.core.raster import ByteArray, Raster
 from landcover.core.window import WGS84, Window
 
-__all__ = ["FINER", "MAX_SIDE", "WEB_MERCATOR", "MapPicture", "map_picture", "warp_layers"]
+__all__ = [
+    "FINER",
+    "MAX_SIDE",
+    "WEB_MERCATOR",
+    "MapPicture",
+    "map_picture",
+    "placed_picture",
+    "warp_layers",
+]
 
 WEB_MERCATOR: Final = crs_of_code(3857)
 MAX_SIDE: Final = 480
@@ -38,15 +46,18 @@ class MapPicture:
     east: float
 
 
-def map_picture(patch: Raster, composite: Composite) -> MapPicture:
+def map_picture(patch: Raster, composite: Composite, side: int = MAX_SIDE) -> MapPicture:
     """Draw a patch's composite in Web Mercator, warped by nearest neighbour.
 
-    Rasters with more than :data:`MAX_SIDE` pixels along a side are subsampled.
+    Args:
+        patch: the patch.
+        composite: which bands.
+        side: rasters with more pixels along a side are subsampled.
 
     Raises:
         BadInput: the position of the patch is not known, or not on the map.
     """
-    step = max(1, -(-max(patch.height, patch.width) // MAX_SIDE))
+    step = max(1, -(-max(patch.height, patch.width) // side))
     picture = patch.image(composite)[::step, ::step]
     crs, (a, b, c, d, e, f) = patch.georeference
     height, width = picture.shape[:2]
@@ -56,7 +67,16 @@ def map_picture(patch: Raster, composite: Composite) -> MapPicture:
         width=width,
         height=height,
     )
-    warped, (south, west, north, east) = warp_layers(picture.transpose(2, 0, 1), own)
+    return placed_picture(picture, own)
+
+
+def placed_picture(rgba: ByteArray, window: Window) -> MapPicture:
+    """Warp an image uint8 ``(y, x, 4)`` on a window's grid to Web Mercator.
+
+    Raises:
+        BadInput: the window is not on the map.
+    """
+    warped, (south, west, north, east) = warp_layers(rgba.transpose(2, 0, 1), window)
     return MapPicture(warped.transpose(1, 2, 0), south, west, north, east)
 
 

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from landcover.core import limits
+from landcover.core.bands import COMPOSITES
 from landcover.core.errors import BadInput
 from landcover.core.projection import project
 from landcover.core.raster import Raster
@@ -25,6 +26,7 @@ from landcover.io.decoded_cells import DecodedCells
 from landcover.io.pixel_source import open_stack
 from landcover.io.rectangles import Rectangles, stamp_of
 from landcover.io.regrid import Raw, regrid
+from landcover.io.web_mercator import map_picture, placed_picture
 from tests.support import large_stack
 from tests.support.safe_tree import Safe, pixels, write_raster, write_safe
 from tests.support.stack_files import from_origin, tif
@@ -359,3 +361,33 @@ def test_decoded_cells_are_bounded_and_may_vanish(tmp_path: Path) -> None:
                 path.write_bytes(b"damaged")
     shutil.rmtree(folder)
     np.testing.assert_array_equal(cells((10, 20, 50, 60)).numbers, whole.numbers[:, 10:60, 20:80])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_shows_all_of_a_source_in_its_place(kind: str, tmp_path: Path) -> None:
+    source = KINDS[kind](tmp_path)
+    raster = sources.read(source)
+    # A picture also shows the clouds.
+    shown = raster if raster.scl is None else replace(raster, valid=raster.scl > 0)
+    whole = map_picture(shown, COMPOSITES[0])
+    found = placed_picture(*opened(source).picture(60))
+    assert max(found.rgba.shape[:2]) <= 60 * 1.5
+    for edge in ("south", "west", "north", "east"):
+        # A source that is not on a grid of 10 m is drawn on its own.
+        assert getattr(found, edge) == pytest.approx(getattr(whole, edge), abs=1e-3)
+    seen, expected = (one.rgba[one.rgba[..., 3] > 0] for one in (found, whole))
+    np.testing.assert_allclose(seen.mean(axis=0), expected.mean(axis=0), atol=12)
+    share, wanted = (np.mean(one.rgba[..., 3] > 0) for one in (found, whole))
+    assert share == pytest.approx(wanted, abs=0.1)
+
+
+def test_a_picture_of_a_large_source_needs_little_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = large_stack.write(tmp_path / "tile_2020-01-23.tif", damaged=False)
+    monkeypatch.setenv(f"{limits.PREFIX}SAMPLES", "3000000")
+    monkeypatch.setenv(f"{limits.PREFIX}DECODED_BYTES", "6000000")
+    rgba, window = opened(source).picture(400)
+    assert rgba.shape == (window.height, window.width, 4)
+    assert 350 <= max(rgba.shape[:2]) <= 400
+    assert 0 < np.mean(rgba[..., 3] > 0) < 0.01

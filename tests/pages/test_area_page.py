@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from streamlit.testing.v1 import AppTest
 
 from landcover.areas import job
 from landcover.areas.block import BlockMap
+from landcover.areas.imagery import FileSpec
 from landcover.core import limits
 from landcover.core.progress import Report
 from landcover.core.raster import Raster
@@ -28,6 +30,7 @@ from pages.parts.area import map as chart
 from pages.parts.area import mapping, state
 from pages.parts.area import place as place_of_map
 from pages.parts.shared import holdings
+from tests.browser.steps import write_stack
 from tests.live.granules import PLACES
 from tests.pages.conftest import ROOT, MapStandIn
 
@@ -366,6 +369,88 @@ def test_live_imagery_is_searched_described_and_mapped(area_page: AppTest) -> No
     assert found.canvases[0].decision.any()
     assert found.canvases[0].picture[3].any()
     assert [scene.acquired.year for scene in found.results[0].facts.scenes if scene.acquired]
+
+
+def upload(page: AppTest, *paths: Path) -> AppTest:
+    field = next(one for one in page.file_uploader if one.key.startswith("classify_files"))
+    kind = "application/octet-stream"
+    return field.set_value([(one.name, one.read_bytes(), kind) for one in paths]).run()
+
+
+@pytest.fixture
+def little_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Let only 300 × 300 pixels fit into memory; return where temporary files go."""
+    monkeypatch.setenv(f"{limits.PREFIX}SAMPLES", str(12 * 300 * 300))
+    monkeypatch.setattr(holdings, "MIDDLE", 120)
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+def test_all_of_an_upload_is_mapped_that_does_not_fit_into_memory(
+    area_page: AppTest, area_map: MapStandIn, little_memory: Path, tmp_path: Path
+) -> None:
+    scene = write_stack(tmp_path / "valley_2017-09-24.tif", EXAMPLE, (3, 3))
+    upload(area_page, scene)
+    assert not [error.value for error in area_page.error]
+    assert area_page.selectbox(key="area_source").value.kind == "upload"
+    held = area_page.session_state[holdings.KEY]
+    [key] = held.uploads
+    assert held.uploads[key].data.shape == (12, 120, 120)
+    facts = dict(area_page.table[0].value.itertuples(index=False))
+    assert facts["Size"] == "13.0 km²"
+    [outline] = shown(area_map)["outlines"]
+    corners = FileSpec.of(scene).open().extent.outline
+    assert outline["rings"][0] == [list(corner) for corner in corners]
+    finish(press(area_page, "Map this area"))
+    assert "The map is complete: 13.0 km²" in texts(area_page)
+    decision = made(area_page).canvases[0].decision
+    assert 45 * 45 * 0.95 < (decision > 0).sum() <= 46 * 46
+    # Nothing is left on the disk but the upload itself and the map.
+    assert list(little_memory.iterdir()) == [held.folder]
+    held.clear()
+    assert not [path for path in held.folder.iterdir() if path.is_file()]
+
+
+def test_an_upload_is_listed_until_it_is_taken_back(
+    area_page: AppTest, little_memory: Path, tmp_path: Path
+) -> None:
+    scene = write_stack(tmp_path / "valley_2017-09-24.tif", EXAMPLE, (3, 3))
+    upload(area_page, scene)
+    held = area_page.session_state[holdings.KEY]
+    [file] = held.files.values()
+    assert file.path.is_relative_to(little_memory)
+    upload(area_page)
+    assert not file.path.exists()
+    assert area_page.selectbox(key="area_source").value.kind == "sample"
+    upload(area_page, scene)
+    assert area_page.selectbox(key="area_source").value.kind == "upload"
+
+
+def test_an_upload_stays_while_other_pages_are_visited(
+    area_map: MapStandIn, browser_map: MapStandIn, little_memory: Path, tmp_path: Path
+) -> None:
+    assert area_map is not browser_map
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    upload(page, write_stack(tmp_path / "valley_2017-09-24.tif", EXAMPLE, (3, 3)))
+    for name in ("area.py", "classify.py", "area.py"):
+        page.switch_page(str(ROOT / "pages" / name)).run().run()
+        assert not page.exception
+    assert page.selectbox(key="area_source").value.kind == "upload"
+    [file] = page.session_state[holdings.KEY].files.values()
+    assert file.path.is_relative_to(little_memory)
+    assert dict(page.table[0].value.itertuples(index=False))["Size"] == "13.0 km²"
+
+
+def test_an_image_that_cannot_be_mapped_is_named(area_page: AppTest) -> None:
+    raster = replace(EXAMPLE, crs=None, transform=None)
+    held = area_page.session_state[holdings.KEY]
+    held.uploads["upload:x"] = replace(
+        raster, provenance=replace(raster.provenance, source="nowhere.tif")
+    )
+    area_page.run()
+    assert "Not in the list: nowhere.tif. A map needs reflectance" in texts(area_page)
 
 
 def later() -> Raster:

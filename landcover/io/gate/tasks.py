@@ -81,6 +81,11 @@ def _rectangle(values: dict[str, Any], out: Path) -> dict[str, Any]:
     return parcel.pack(_opened(values).read(_window(values)), out)
 
 
+def _picture(values: dict[str, Any], out: Path) -> dict[str, Any]:
+    rgba, window = _opened(values).picture(values["side"])
+    return {**parcel.pack_array(rgba, out), "window": asdict(window)}
+
+
 def _classes(values: dict[str, Any], out: Path) -> dict[str, Any] | None:
     classes = _opened(values).scl(_window(values))
     return None if classes is None else parcel.pack_array(classes, out)
@@ -166,6 +171,7 @@ TASKS: Final[dict[str, Callable[[dict[str, Any], Path], Any]]] = {
     "jp2 window": _jp2_window,
     "describe": _describe,
     "rectangle": _rectangle,
+    "picture": _picture,
     "classes": _classes,
     "map layers": _map_layers,
     "outline": _outline,

@@ -95,6 +95,15 @@ class Mapping:
 
     def work(self, report: Report, cancel: Event) -> tuple[MapResult, ...]:
         """Make the map."""
+        from landcover.areas.job import close_imagery  # noqa: PLC0415 - loads torch
+
+        try:
+            return self._made(report, cancel)
+        finally:
+            for task in self.request.prepared.tasks:
+                close_imagery(task.imagery)
+
+    def _made(self, report: Report, cancel: Event) -> tuple[MapResult, ...]:
         from landcover.areas import mapping  # noqa: PLC0415 - loads torch
         from landcover.areas.job import open_mapper  # noqa: PLC0415 - as above
         from landcover.models.thresholds import DEFAULT_AIM, thresholds_for  # noqa: PLC0415
@@ -187,8 +196,10 @@ class _Watched:
         self, task: MapTask, indices: Sequence[Index], cancel: Event | None
     ) -> Iterator[tuple[Index, BlockMap]]:
         """See :class:`landcover.areas.job.Executor`."""
+        from landcover.areas.job import open_imagery  # noqa: PLC0415 - loads torch
+
         canvas = next(one for one in self._made.canvases if one.plan == task.plan)
-        imagery, halo = task.imagery.open(), task.plan.halo
+        imagery, halo = open_imagery(task.imagery), task.plan.halo
         for index, found in self._own.run(task, indices, cancel):
             block = task.plan.block_at(index)
             core = block.read.part(halo, halo, block.height, block.width)

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from landcover.areas import plan as plans
-from landcover.areas.imagery import ImagerySpec, RasterSpec
+from landcover.areas.imagery import FileSpec, ImagerySpec, RasterSpec
 from landcover.core import limits
 from landcover.core.bands import PIXEL_M
 from landcover.core.errors import BadInput, LandcoverError
@@ -17,6 +17,7 @@ from landcover.core.raster import Raster
 from pages.parts.area import live, state
 from pages.parts.area import source as sources
 from pages.parts.shared import loaded_models
+from pages.parts.shared.holdings import Whole
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.areas.area_file import Area
@@ -115,12 +116,12 @@ def wanted(
         LandcoverError: the area is too large or lies outside the imagery, or the model or the
             imagery cannot be used.
     """
-    raster = sources.raster_of(source)
-    asked = (source, area, model, step, id(raster), id(found), limits.current().app_area_km2)
+    pixels = sources.pixels_of(source)
+    asked = (source, area, model, step, id(pixels), id(found), limits.current().app_area_km2)
     kept = st.session_state.get(_MADE)
     if kept is None or kept[0] != asked:
         try:
-            spec = _spec(raster) if found is None else found
+            spec = _spec(pixels) if found is None else found
             kept = (asked, _made(source, spec, area, model=model, step=step))
         except LandcoverError as error:
             kept = (asked, error)
@@ -141,13 +142,14 @@ def _made(
         _check(area.km2, most)
     title = sources.title(source)
     with st.spinner("Planning the map …"):
+        imagery = spec.open()  # once: planning opens it too, and what is open is shared
         prepared = mapping.prepare(
             spec, source=title, area=area, model=model, step=step, memory=MEMORY_BYTES
         )
     if source.kind == "sample":
         prepared = _in_small_blocks(prepared)
     # All of an image is mapped in whole cells, and so is a little more.
-    extents = [grid.width * grid.height * grid.pixel_m**2 / 1e6 for grid in spec.open().grids]
+    extents = [grid.width * grid.height * grid.pixel_m**2 / 1e6 for grid in imagery.grids]
     made = Request(title=title, prepared=prepared, km2=min(prepared.km2, sum(extents)))
     _check(made.km2, most)
     if source.kind == "live":
@@ -184,18 +186,21 @@ def _in_small_blocks(prepared: Prepared) -> Prepared:
     return replace(prepared, tasks=tasks)
 
 
-def _spec(raster: Raster | None) -> ImagerySpec:
-    """The imagery of a raster; kept, because its identity is a digest of all pixels.
+def _spec(pixels: Raster | Whole | None) -> ImagerySpec:
+    """The imagery of a source; that of a raster is kept: its identity is a digest of all pixels.
 
     Raises:
-        BadInput: the raster is gone, or cannot be mapped.
+        BadInput: the image is gone, or cannot be mapped.
     """
-    if raster is None:
+    if pixels is None:
         raise BadInput("This image is not here any more: upload it again, or choose another one.")
+    if isinstance(pixels, Whole):
+        files = tuple((name, file.path) for name, file in pixels.files)
+        return FileSpec.of_upload(files, pixels.address)
     kept = st.session_state.get("area_spec")
-    if isinstance(kept, RasterSpec) and kept.raster is raster:
+    if isinstance(kept, RasterSpec) and kept.raster is pixels:
         return kept
-    made = st.session_state["area_spec"] = RasterSpec(raster)
+    made = st.session_state["area_spec"] = RasterSpec(pixels)
     return made
 
 

@@ -11,8 +11,9 @@ from landcover.io import sources
 from landcover.io.samples import Sample, samples
 from pages.parts.area import map as chart
 from pages.parts.area import state
-from pages.parts.classify import chooser
-from pages.parts.shared import choice, elements, theme, widgets
+from pages.parts.classify import chooser, uploads
+from pages.parts.shared import choice, elements, holdings, theme, widgets
+from pages.parts.shared.holdings import Whole
 
 KEY: Final = "area_source"
 _SHOWN: Final = "area_source_shown"
@@ -24,6 +25,11 @@ ABOUT_SAMPLES: Final = (
     "and 2018) of 1.2 km × 1.2 km each. They are real and work without a network, but they are "
     "small: a window of 1200 m fits in only once, so near their edges the presence is of windows "
     "that lie half outside. Upload a scene to map a valley."
+)
+
+ABOUT_UPLOADS: Final = (
+    f"{chooser.ABOUT_FILES} They need a position on Earth. All of an image is mapped, also one "
+    f"that does not fit into memory; it is removed when you close this tab. {chooser.STAY}"
 )
 
 
@@ -51,7 +57,9 @@ def choose() -> state.Source:
         state.note(_SHOWN, found)
         show_on_map(found)
     with st.expander("Upload Sentinel-2 imagery"):
-        chooser.uploader()
+        chooser.uploader(
+            "Sentinel-2 images, one or several", chooser.STACK_TYPES, ABOUT_UPLOADS, _not_listed
+        )
         if message := choice.failure():
             st.error(theme.literal(message))
     if found.kind == "sample":
@@ -64,13 +72,14 @@ def title(source: state.Source) -> str:
     if source.kind == "live":
         return "Live imagery from an archive"
     if source.kind == "sample":
-        one = _sample(source.name)
-        return f"Example: {one.title}, {one.country}"
-    return _uploads()[source.name].provenance.source
+        sample = _sample(source.name)
+        return f"Example: {sample.title}, {sample.country}"
+    one = _uploads()[source.name]
+    return one.title if isinstance(one, Whole) else one.provenance.source
 
 
-def raster_of(source: state.Source) -> Raster | None:
-    """Pixels of a source that is in memory."""
+def pixels_of(source: state.Source) -> Raster | Whole | None:
+    """Pixels of a source: in memory, or an upload that is read by parts; None for an archive."""
     if source.kind == "sample":
         return sources.read_sample(source.name)
     return _uploads().get(source.name)
@@ -78,14 +87,36 @@ def raster_of(source: state.Source) -> Raster | None:
 
 def show_on_map(source: state.Source) -> None:
     """Move the map to a source."""
-    raster = raster_of(source)
-    if raster is not None and raster.has_place:
-        latitudes, longitudes = zip(*raster.outline, strict=True)
+    pixels = pixels_of(source)
+    if pixels is not None:
+        latitudes, longitudes = zip(*pixels.extent.outline, strict=True)
         state.show_bounds(min(latitudes), min(longitudes), max(latitudes), max(longitudes))
 
 
-def _uploads() -> dict[str, Raster]:
-    return {key: one for key, one in choice.uploads().items() if one.has_place}
+def _uploads() -> dict[str, Raster | Whole]:
+    """What was uploaded, on this page or on Classify, and can be mapped."""
+    wholes = holdings.now().wholes
+    return {
+        key: wholes.get(key, one)
+        for key, one in choice.uploads().items()
+        if key in wholes or (one.has_place and not holdings.is_part(one))
+    }
+
+
+def _not_listed() -> None:
+    """Say which uploaded images could not be read, and which are no imagery to map."""
+    uploads.show_failures()
+    mapped = _uploads()
+    others = [
+        *(one for key, one in choice.uploads().items() if key not in mapped),
+        *choice.pictures().values(),
+    ]
+    if others:
+        names = ", ".join(one.provenance.source for one in others)
+        st.warning(
+            f"Not in the list: {theme.literal(names)}. A map needs reflectance with a position on "
+            "Earth, all of it: upload such a file."
+        )
 
 
 def _fresh_upload() -> state.Source | None:
@@ -103,7 +134,7 @@ def _sample(name: str) -> Sample:
 
 def drawn(source: state.Source) -> list[chart.Outline]:
     """The outline of the imagery, for the map."""
-    raster = raster_of(source)
-    if raster is None or not raster.has_place:
+    pixels = pixels_of(source)
+    if pixels is None:
         return []
-    return [chart.Outline(kind="imagery", rings=(raster.outline,))]
+    return [chart.Outline(kind="imagery", rings=(pixels.extent.outline,))]

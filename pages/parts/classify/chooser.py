@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import streamlit as st
@@ -18,6 +18,20 @@ from pages.parts.shared import choice, elements, theme, upload_memory, widgets
 from pages.parts.shared.links import Place
 
 FILE_TYPES: Final = ("tif", "tiff", "jp2", "zip", "json", *SUFFIXES)
+STACK_TYPES: Final = FILE_TYPES[: -len(SUFFIXES)]
+ABOUT_FILES: Final = (
+    "Sentinel-2 Level-2A: stacks (one GeoTIFF or JPEG 2000 file with all bands), the band files of "
+    "one scene together, or zips of these, of a SAFE product or of many files. At least the bands "
+    "B02, B03 and B04 are needed."
+)
+ABOUT_PICTURES: Final = (
+    f"Colour pictures: PNG, JPEG or a GeoTIFF of three bytes a pixel with at least {SIDE} × {SIDE} "
+    "pixels of about 10 m; a model for colour pictures assigns one of ten land covers."
+)
+STAY: Final = "The files stay on this computer."
+_SEEN: Final = "classify_files_seen"
+_TOUCHED: Final = "classify_files_touched"
+"""State key of whether the user has changed the field's files since they were read."""
 GALLERY_COLUMNS: Final = 3
 SAMPLE: Final = "classify_sample"
 GRID_STEP: Final = 6
@@ -151,32 +165,46 @@ def _sample_chosen() -> None:
         choice.choose(choice.Chosen(sample=name))
 
 
-def uploader() -> None:
-    """Show the field to upload images, and what was read of them."""
+def uploader(
+    label: str = "Sentinel-2 images or colour pictures, one or several",
+    types: Sequence[str] = FILE_TYPES,
+    hint: str = f"{ABOUT_FILES} {ABOUT_PICTURES} {STAY}",
+    show: Callable[[], None] = uploads.show,
+) -> None:
+    """Show the field to upload images, and what was read of them.
+
+    Args:
+        label: of the field.
+        types: extensions of the files that it takes.
+        hint: what the files may be.
+        show: shows what was read.
+    """
     files = widgets.file_uploader(
-        "Sentinel-2 images or colour pictures, one or several",
-        type=list(FILE_TYPES),
+        label,
+        type=list(types),
         key=f"classify_files_{choice.form_round()}",
-        help="Sentinel-2 Level-2A: stacks (one GeoTIFF or JPEG 2000 file with all bands), the band "
-        "files of one scene together, or zips of these, of a SAFE product or of many files. At "
-        "least the bands B02, B03 and B04 are needed. Colour pictures: PNG, JPEG or a GeoTIFF of "
-        f"three bytes a pixel with at least {SIDE} × {SIDE} pixels of about 10 m; a model for "
-        "colour pictures assigns one of ten land covers. The files stay on this computer.",
+        help=hint,
+        on_change=st.session_state.update,
+        kwargs={_TOUCHED: True},
     )
-    token = [file.file_id for file in files]
-    if token == st.session_state.get("classify_files_seen", []):
+    token, seen = [file.file_id for file in files], st.session_state.get(_SEEN, [])
+    if not token and not st.session_state.get(_TOUCHED):
+        # The field of a page that was opened again is empty, and nobody has taken files back.
+        st.session_state[_SEEN] = seen = []
+    if token == seen:
         if not uploads.show_progress():
-            uploads.show()
+            show()
         return
+    st.session_state[_TOUCHED] = False
     choice.fail(None)
     with st.spinner("Reading the files …"):
         try:
             widgets.check_files(files)
-            uploads.begin(files)
+            uploads.begin(files, set(seen or ()) - set(token))
         except LandcoverError as error:
             choice.fail(str(error))
     # Only now, so that files whose reading was interrupted by a click are read again.
-    st.session_state["classify_files_seen"] = token
+    st.session_state[_SEEN] = token
     upload_memory.empty(token)
     st.rerun()
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePath
@@ -20,16 +21,17 @@ from landcover.core.progress import Progress, Report
 from landcover.core.raster import Raster
 from landcover.core.window import Cut
 from landcover.io import sources
+from landcover.io.rectangles import Rectangles, stamp_of
 from landcover.jobs import queue
 from landcover.jobs.job import Job
 from pages.parts.shared import choice, holdings, job_bar, sessions, theme, widgets
-from pages.parts.shared.holdings import KeptFile
+from pages.parts.shared.holdings import KeptFile, Whole
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-MIDDLE: Final = 1200
-"""Pixels along a side of the square that is kept of a raster that does not fit into memory."""
+PICTURE: Final = 1200
+"""Most pixels along a side of the picture of an image that does not fit into memory."""
 SHOWN_FAILURES: Final = 20
 
 QUICK_S: float = 1.5
@@ -48,6 +50,7 @@ class _Image:
     address: str
     key: str | None = None
     raster: Raster | None = None
+    whole: Whole | None = None
     why: str = ""
 
 
@@ -66,12 +69,19 @@ class Entry:
     why: str = ""
 
 
-def begin(files: Sequence[UploadedFile]) -> None:
-    """Start to read the uploaded files, and take what was read if it did not take long."""
+def begin(files: Sequence[UploadedFile], removed: Collection[str] = ()) -> None:
+    """Start to read the uploaded files, and take what was read if it did not take long.
+
+    Args:
+        files: all files that the user has chosen.
+        removed: Streamlit's ids of files that the user has taken back.
+    """
     stop()
     held = holdings.now()
     try:
-        held.keep_only([file.file_id for file in files])
+        held.remove_files(removed)
+        new = sum(file.size for file in files if file.file_id not in held.files)
+        held.keep_only([file.file_id for file in files], new)
         for file in files:
             held.keep_file(file.file_id, file.name, file.getbuffer())
         kept = [held.files[file.file_id] for file in files]
@@ -80,7 +90,7 @@ def begin(files: Sequence[UploadedFile]) -> None:
         job = queue.default().submit(
             queue.FETCH,
             "upload",
-            partial(_read_all, list(_unique(kept)), set(_held())),
+            partial(_read_all, list(_unique(kept)), _complete()),
             owner=sessions.current(),
         )
     except LandcoverError as error:
@@ -146,14 +156,15 @@ def _read_all(
                 found.append(_Image(address, key))
                 continue
             try:
-                raster = _read(upload, address, cancel)
+                room = left if any(image.raster for image in found) else None
+                raster, whole = _read(upload, files, address, room, cancel)
                 side = EUROSAT_PIXELS if raster.is_rgb else PATCH_PIXELS
                 raster.centre_corner(side)  # a raster that is too small is refused here
                 left -= raster.data.nbytes
                 if left < 0 and any(image.raster for image in found):
                     raise BadInput(holdings.NO_ROOM.format(raster.provenance.source))
                 kind = "picture" if raster.is_rgb else "upload"
-                found.append(_Image(address, f"{kind}:{digest}", raster))
+                found.append(_Image(address, f"{kind}:{digest}", raster, whole))
             except Cancelled:
                 raise
             except LandcoverError as error:
@@ -171,6 +182,8 @@ def _hold(image: _Image, kept: set[str | None]) -> Entry:
         except BadInput as error:
             return Entry(image.address, why=str(error))
         (choice.pictures() if raster.is_rgb else choice.uploads())[image.key] = raster
+        if image.whole is not None:
+            holdings.now().wholes[image.key] = image.whole
     return Entry(image.address, image.key, image.why)
 
 
@@ -191,19 +204,22 @@ def show_progress() -> bool:
     return False
 
 
-def show() -> None:
-    """Show what was read and what was not, if several images were uploaded."""
+def show_failures() -> None:
+    """Show what could not be read, if several images were uploaded."""
     entries = _entries()
-    read = [entry for entry in entries if entry.key in _held()]
     failed = [entry for entry in entries if entry.why]
-    if len(read) + len(failed) < 2:
-        return
-    if failed:
+    if failed and len(entries) > 1:
         lines = [_failure(entry) for entry in failed[:SHOWN_FAILURES]]
         more = len(failed) - SHOWN_FAILURES
         lines += [f"- and {more} more"] * (more > 0)
         st.error(f"{len(failed)} of {len(entries)} could not be used:\n\n" + "\n".join(lines))
-    if not read:
+
+
+def show() -> None:
+    """Show what was read and what was not, if several images were uploaded."""
+    show_failures()
+    read = [entry for entry in _entries() if entry.key in _held()]
+    if not read or len(_entries()) < 2:
         return
     keys = [entry.key or "" for entry in read]
     names = {entry.key: entry.name for entry in read}
@@ -244,6 +260,12 @@ def _held() -> dict[str, Raster]:
     return {**choice.uploads(), **choice.pictures()}
 
 
+def _complete() -> set[str]:
+    """Keys of the images that need not be read again."""
+    wholes = holdings.now().wholes
+    return {k for k, one in _held().items() if k in wholes or not holdings.is_part(one)}
+
+
 def _middle_of(key: str, window: tuple[int, int] | None = None) -> choice.Chosen:
     raster = _held()[key]
     side = EUROSAT_PIXELS if raster.is_rgb else PATCH_PIXELS
@@ -269,25 +291,62 @@ def _choose_first(read: Sequence[Entry], before: set[str]) -> None:
         choice.choose(_middle_of((fresh or keys)[0]))
 
 
-def _read(upload: sources.Upload, address: str, cancel: threading.Event) -> Raster:
-    """The entire raster, or the square in its middle if it does not fit into memory."""
+def _read(
+    upload: sources.Upload,
+    files: Files,
+    address: str,
+    room: int | None,
+    cancel: threading.Event,
+) -> tuple[Raster, Whole | None]:
+    """The entire raster; or the square in its middle, and where the rest is read from.
+
+    Args:
+        upload: the upload.
+        files: its files.
+        address: which image.
+        room: bytes that are left for it; None for as much as is ever read whole.
+        cancel: set to stop.
+    """
     try:
-        return upload.read(address=address, cancel=cancel)
+        raster = upload.read(address=address, cancel=cancel)
+        if raster.is_rgb or room is None or raster.data.nbytes <= room:
+            return raster, None
     except TooLarge:
-        raster = upload.read(Cut(size=MIDDLE), address=address, cancel=cancel)
-    note = (
-        f"only the {MIDDLE} × {MIDDLE} pixels in the middle were read, because the entire image "
-        "does not fit into memory"
-    )
+        pass
+    raster = upload.read(Cut(size=holdings.MIDDLE), address=address, cancel=cancel)
     facts = raster.provenance
-    return replace(raster, provenance=replace(facts, notes=(*facts.notes, note)))
+    marked = replace(facts, notes=(*facts.notes, holdings.PART))
+    whole = None if raster.is_rgb else _whole(facts.source, _own(files, address), address, cancel)
+    return replace(raster, provenance=marked), whole
+
+
+def _whole(title: str, files: Files, address: str, cancel: threading.Event) -> Whole | None:
+    """An image on disk, of which a map can be made; None if it has no position on Earth."""
+    paths = [(name, file.path) for name, file in files]
+    stamp = stamp_of([path for _, path in paths])
+    source = Rectangles("", stamp=stamp, files=paths, address=address)
+    picture = None
+    try:
+        extent = source.facts(cancel).extent
+        with suppress(BadInput):  # the map of a damaged part says so
+            picture = source.picture(PICTURE, cancel)
+    except BadInput:
+        return None
+    finally:
+        source.close()
+    return Whole(title=title, files=tuple(files), address=address, extent=extent, picture=picture)
+
+
+def _own(files: Files, address: str) -> Files:
+    """The files of one image; those of a set of band files belong together."""
+    own = [one for one in files if address == one[0] or address.startswith(f"{one[0]}/")]
+    return own or files
 
 
 def _digest(files: Files, address: str) -> str:
-    """Digest of the files of one image; those of a set of band files count together."""
-    own = [file for name, file in files if address == name or address.startswith(f"{name}/")]
+    """Digest of the files of one image."""
     digest = hashlib.sha256(address.encode(errors="replace"))
-    for file in own or [file for _, file in files]:
+    for _, file in _own(files, address):
         digest.update(file.digest.encode())
     return digest.hexdigest()[:16]
 

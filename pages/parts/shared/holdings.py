@@ -14,22 +14,41 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Final
-from weakref import WeakValueDictionary
+from weakref import WeakSet, WeakValueDictionary
 
 import streamlit as st
 
 from landcover.core import files, limits
 from landcover.core.errors import BadInput
-from landcover.core.raster import Raster
+from landcover.core.raster import ByteArray, Raster
+from landcover.core.window import Window
 from landcover.io.guard import shown
 from pages.parts.shared import sessions
 
-__all__ = ["NO_ROOM", "Holdings", "KeptFile", "forget", "now", "owners"]
+__all__ = [
+    "MIDDLE",
+    "NO_ROOM",
+    "PART",
+    "Holdings",
+    "KeptFile",
+    "Whole",
+    "forget",
+    "is_part",
+    "now",
+    "owners",
+    "stored_by_all",
+]
 
 KEY: Final = "classify_holdings"
 NO_ROOM: Final = (
     "'{}' does not fit into memory together with the files before it: clear these, and upload it "
     "alone."
+)
+MIDDLE: Final = 1200
+"""Pixels along a side of the square that is kept of a raster that does not fit into memory."""
+PART: Final = (
+    f"only the {MIDDLE} × {MIDDLE} pixels in the middle were read, because the entire image does "
+    "not fit into memory"
 )
 
 
@@ -38,16 +57,48 @@ class KeptFile:
     """An uploaded file on this server's disk.
 
     Attributes:
+        file_id: Streamlit's id of the upload.
         name: as the user gave it.
         path: where it lies.
         size: bytes.
         digest: SHA-256 of its name and content.
     """
 
+    file_id: str
     name: str
     path: Path
     size: int
     digest: str
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Whole:
+    """An uploaded image of which only the middle is in memory: a map reads its files by parts.
+
+    Attributes:
+        title: its name.
+        files: its files, each with the name that is unique in the upload.
+        address: which image of these files.
+        extent: the grid of 10 m that it covers.
+        picture: all of it at a reduced size, RGBA uint8 ``(y, x, 4)`` with its grid; None if it
+            could not be drawn.
+    """
+
+    title: str
+    files: tuple[tuple[str, KeptFile], ...]
+    address: str
+    extent: Window
+    picture: tuple[ByteArray, Window] | None
+
+    @property
+    def ids(self) -> frozenset[str]:
+        """Streamlit's ids of its files."""
+        return frozenset(file.file_id for _, file in self.files)
+
+
+def is_part(raster: Raster) -> bool:
+    """Whether a picture is only the middle of the uploaded image."""
+    return PART in raster.provenance.notes
 
 
 class Holdings:
@@ -58,16 +109,19 @@ class Holdings:
         uploads: uploaded Sentinel-2 pictures by key.
         pictures: uploaded colour pictures by key.
         fetched: patches from archives by key.
+        wholes: by key, the images of which :attr:`uploads` has the middle only.
     """
 
     def __init__(self) -> None:
         self.uploads: dict[str, Raster] = {}
         self.pictures: dict[str, Raster] = {}
         self.fetched: dict[str, Raster] = {}
+        self.wholes: dict[str, Whole] = {}
         self.files: dict[str, KeptFile] = {}
         self._folder: Path | None = None
         self._open = ExitStack()
         weakref.finalize(self, self._open.close)
+        _every.add(self)
 
     @property
     def folder(self) -> Path:
@@ -89,12 +143,17 @@ class Holdings:
         """Keep an uploaded file on disk, unless it is there already.
 
         Raises:
-            BadInput: the disk is full, or the session has too many files.
+            BadInput: the disk is full, or this session or all together have too many files.
         """
         if file_id in self.files:
             return
-        most = limits.current().session_upload_bytes
-        if sum(file.size for file in self.files.values()) + len(content) > most:
+        most, all_most = limits.current().session_upload_bytes, limits.current().stored_upload_bytes
+        if stored_by_all() + len(content) > all_most:
+            raise BadInput(
+                f"The server has no room left on its disk for '{shown(name)}': remove files that "
+                "you uploaded before, or try again in a few minutes."
+            )
+        if self.stored + len(content) > most:
             raise BadInput(
                 f"'{shown(name)}' does not fit onto the server together with your other files, "
                 f"which may have {most / 1e6:,.0f} MB: remove some of them."
@@ -103,17 +162,43 @@ class Holdings:
         digest.update(content)
         path = self.folder / hashlib.sha256(file_id.encode()).hexdigest()
         files.write_bytes(path, bytes(content), durable=False)
-        self.files[file_id] = KeptFile(name, path, len(content), digest.hexdigest())
+        self.files[file_id] = KeptFile(file_id, name, path, len(content), digest.hexdigest())
 
-    def keep_only(self, file_ids: Collection[str]) -> None:
-        """Remove the files that are not among these."""
-        for file_id in self.files.keys() - set(file_ids):
-            self.files.pop(file_id).path.unlink(missing_ok=True)
+    def keep_only(self, file_ids: Collection[str], room: int = 0) -> None:
+        """Remove the files that are neither among these nor those of an image in :attr:`wholes`.
+
+        Args:
+            file_ids: Streamlit's ids.
+            room: bytes that are to fit beside them; the oldest images in :attr:`wholes` with other
+                files are dropped for it.
+        """
+        wanted, most = set(file_ids), limits.current().session_upload_bytes
+        while True:
+            used = wanted.union(*(one.ids for one in self.wholes.values()))
+            for file_id in self.files.keys() - used:
+                self.files.pop(file_id).path.unlink(missing_ok=True)
+            older = [key for key, one in self.wholes.items() if not one.ids <= wanted]
+            if self.stored + room <= most or not older:
+                return
+            del self.wholes[older[0]]
+
+    def remove_files(self, file_ids: Collection[str]) -> None:
+        """Remove files that the user has taken back, and the images in :attr:`wholes` of them."""
+        gone = set(file_ids)
+        for key in [key for key, one in self.wholes.items() if one.ids & gone]:
+            del self.wholes[key]
+        self.keep_only(self.files.keys() - gone)
+
+    @property
+    def stored(self) -> int:
+        """Bytes of all files."""
+        return sum(file.size for file in self.files.values())
 
     @property
     def size(self) -> int:
         """Bytes of all pixels."""
-        return sum(one.data.nbytes for one in self._all())
+        drawn = (one.picture[0].nbytes for one in self.wholes.values() if one.picture)
+        return sum(one.data.nbytes for one in self._all()) + sum(drawn)
 
     def make_room(self, raster: Raster, kept: Collection[str | None]) -> None:
         """Drop the oldest uploads until there is room for another.
@@ -135,12 +220,12 @@ class Holdings:
             if not old:
                 raise BadInput(NO_ROOM.format(raster.provenance.source))
             key = old.pop(0)
-            self.uploads.pop(key, None)
-            self.pictures.pop(key, None)
+            for kind in (self.uploads, self.pictures, self.wholes):
+                kind.pop(key, None)
 
     def clear(self) -> None:
         """Drop all pictures, and remove all files."""
-        for kind in (self.uploads, self.pictures, self.fetched):
+        for kind in (self.uploads, self.pictures, self.fetched, self.wholes):
             kind.clear()
         self.keep_only(())
 
@@ -148,6 +233,7 @@ class Holdings:
         return chain(self.uploads.values(), self.pictures.values(), self.fetched.values())
 
 
+_every: Final[WeakSet[Holdings]] = WeakSet()
 _sessions: Final[WeakValueDictionary[str, Holdings]] = WeakValueDictionary()
 
 
@@ -157,6 +243,11 @@ def now() -> Holdings:
     assert isinstance(held, Holdings)
     _sessions[sessions.current()] = held
     return held
+
+
+def stored_by_all() -> int:
+    """Bytes of the uploaded files of all sessions on the disk."""
+    return sum(held.stored for held in list(_every))
 
 
 def owners() -> list[str]:
