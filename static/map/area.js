@@ -4,7 +4,7 @@
 "use strict";
 window.landcoverArea = (function () {
   const STEP = 0.02; // of the map's width that an arrow key moves the divider
-  const PANES = { left: 410, right: 411, lines: 420 };
+  const PANES = { under: 405, left: 410, right: 411, lines: 420 };
   const STYLES = {
     imagery: [{ color: "#1c4f8a", weight: 2 }],
     area: [
@@ -57,7 +57,7 @@ window.landcoverArea = (function () {
         pane: "lc-area-" + layer.side,
         opacity: layer.opacity,
         alt: layer.name,
-        className: "lc-area-picture",
+        className: layer.side === "under" ? "lc-area-under" : "lc-area-picture",
       });
       // The old picture stays until the new one is there.
       const drop = () => old && map.removeLayer(old.overlay);

@@ -29,6 +29,7 @@ from landcover.jobs import queue
 from pages.parts.area import map as chart
 from pages.parts.area import mapping, state
 from pages.parts.area import place as place_of_map
+from pages.parts.classify import uploads
 from pages.parts.shared import holdings
 from tests.browser.steps import write_stack
 from tests.live.granules import PLACES
@@ -120,6 +121,12 @@ def test_the_first_visit_offers_an_example_and_says_what_it_costs(
     assert facts["Time"].startswith("about")
     assert "Map this area" in labels(area_page)
     assert [one["kind"] for one in shown(area_map)["outlines"]] == ["imagery"]
+    [picture] = shown(area_map)["layers"]
+    assert picture["side"] == "under"
+    (south, west), (north, east) = picture["bounds"]
+    latitude, longitude = EXAMPLE.centre
+    assert south < latitude < north
+    assert west < longitude < east
     assert area_map.calls[-1]["center"] == pytest.approx(EXAMPLE.centre, abs=1e-2)
     assert "They are real and work without a network" in area_page.caption[0].value
 
@@ -259,7 +266,7 @@ def test_the_example_is_mapped_looked_at_and_packed(
     folder = found.folder
     press(area_page, "Remove this map")
     assert not folder.exists()
-    assert shown(area_map)["layers"] == []
+    assert [one["side"] for one in shown(area_map)["layers"]] == ["under"]
 
 
 def test_a_map_that_is_stopped_keeps_its_blocks_and_goes_on(
@@ -382,6 +389,7 @@ def little_memory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Let only 300 × 300 pixels fit into memory; return where temporary files go."""
     monkeypatch.setenv(f"{limits.PREFIX}SAMPLES", str(12 * 300 * 300))
     monkeypatch.setattr(holdings, "MIDDLE", 120)
+    monkeypatch.setattr(uploads, "PICTURE", 100)
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
@@ -403,8 +411,15 @@ def test_all_of_an_upload_is_mapped_that_does_not_fit_into_memory(
     [outline] = shown(area_map)["outlines"]
     corners = FileSpec.of(scene).open().extent.outline
     assert outline["rings"][0] == [list(corner) for corner in corners]
+    # All of it is shown, not only what is in memory.
+    [picture] = shown(area_map)["layers"]
+    latitudes, longitudes = zip(*corners, strict=True)
+    drawn = (min(latitudes), min(longitudes)), (max(latitudes), max(longitudes))
+    for found, expected in zip(picture["bounds"], drawn, strict=True):
+        assert found == pytest.approx(expected, abs=1e-3)
     finish(press(area_page, "Map this area"))
     assert "The map is complete: 13.0 km²" in texts(area_page)
+    assert [one["side"] for one in shown(area_map)["layers"]] == ["left"]
     decision = made(area_page).canvases[0].decision
     assert 45 * 45 * 0.95 < (decision > 0).sum() <= 46 * 46
     # Nothing is left on the disk but the upload itself and the map.

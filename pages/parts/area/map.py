@@ -60,7 +60,7 @@ class Layer:
     Attributes:
         key: the same for pictures of which one takes the place of the other.
         name: what it shows.
-        side: of the divider; without a divider all are on the left.
+        side: of the divider; without a divider all are on the left. ``"under"`` is below both.
         picture: PNG bytes.
         edges: south, west, north and east in degrees.
         opacity: 0 to 1.

@@ -208,8 +208,10 @@ def _map(
     """Draw the map, and handle what the user did on it."""
     outlines = source.drawn(chosen) + outline.drawn(area)
     pictures, divider = [], None
+    if made is None or not made.is_complete or made.request.source != chosen:
+        pictures += source.picture(chosen)
     if made is not None and view is not None:
-        pictures = layers.pictures(made, view, compare.first(), compare.found_for(made))
+        pictures += layers.pictures(made, view, compare.first(), compare.found_for(made))
         outlines += layers.waiting(made) + place.outlines(place.facts(made.canvases))
         if view.beside is not None:
             divider = (view.layer, view.beside)

@@ -38,12 +38,14 @@ class Request:
     """A map that can be started.
 
     Attributes:
+        source: the imagery.
         title: of the imagery.
         prepared: what is made.
         km2: size of the area that has imagery.
         download_bytes: what is fetched over the network, about; 0 for imagery that is here.
     """
 
+    source: state.Source
     title: str
     prepared: Prepared
     km2: float
@@ -150,7 +152,8 @@ def _made(
         prepared = _in_small_blocks(prepared)
     # All of an image is mapped in whole cells, and so is a little more.
     extents = [grid.width * grid.height * grid.pixel_m**2 / 1e6 for grid in imagery.grids]
-    made = Request(title=title, prepared=prepared, km2=min(prepared.km2, sum(extents)))
+    km2 = min(prepared.km2, sum(extents))
+    made = Request(source=source, title=title, prepared=prepared, km2=km2)
     _check(made.km2, most)
     if source.kind == "live":
         return replace(made, download_bytes=live.download_bytes(made.read_km2))

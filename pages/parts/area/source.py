@@ -6,9 +6,12 @@ from typing import Final
 
 import streamlit as st
 
+from landcover.core.bands import COMPOSITES
+from landcover.core.projection import OffEarth
 from landcover.core.raster import Raster
 from landcover.io import sources
 from landcover.io.samples import Sample, samples
+from landcover.io.web_mercator import map_picture, placed_picture
 from pages.parts.area import map as chart
 from pages.parts.area import state
 from pages.parts.classify import chooser, uploads
@@ -18,6 +21,7 @@ from pages.parts.shared.holdings import Whole
 KEY: Final = "area_source"
 _SHOWN: Final = "area_source_shown"
 """What the map was last moved to."""
+_PICTURE: Final = "area_picture"
 EXAMPLE: Final = "finland-lake"
 LIVE: Final = state.Source("live")
 ABOUT_SAMPLES: Final = (
@@ -126,6 +130,40 @@ def _fresh_upload() -> state.Source | None:
         return None
     st.session_state["area_newest"] = newest
     return None if newest is None else state.Source("upload", newest)
+
+
+def picture(source: state.Source) -> list[chart.Layer]:
+    """The imagery in true colour, for the map; the latest one is kept."""
+    pixels = pixels_of(source)
+    if pixels is None:
+        return []
+    asked = source, id(pixels)
+    kept = st.session_state.get(_PICTURE)
+    if kept is None or kept[0] != asked:
+        kept = st.session_state[_PICTURE] = asked, _drawn(pixels)
+    found: list[chart.Layer] = kept[1]
+    return found
+
+
+def _drawn(pixels: Raster | Whole) -> list[chart.Layer]:
+    try:
+        if isinstance(pixels, Whole):
+            if pixels.picture is None:
+                return []
+            drawn = placed_picture(*pixels.picture)
+        else:
+            drawn = map_picture(pixels, COMPOSITES[0], uploads.PICTURE)
+    except OffEarth:
+        return []  # so near a pole that the web map has no place for it
+    return [
+        chart.Layer(
+            key="imagery",
+            name="The imagery in true colour",
+            side="under",
+            picture=theme.png(drawn.rgba),
+            edges=chart.edges_of(drawn),
+        )
+    ]
 
 
 def _sample(name: str) -> Sample:

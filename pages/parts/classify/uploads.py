@@ -30,7 +30,7 @@ from pages.parts.shared.holdings import KeptFile, Whole
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-PICTURE: Final = 1200
+PICTURE: Final = 1000
 """Most pixels along a side of the picture of an image that does not fit into memory."""
 SHOWN_FAILURES: Final = 20
 

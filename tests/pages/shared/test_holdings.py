@@ -67,7 +67,7 @@ def test_the_disk_of_a_server_is_shared(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv(f"{limits.PREFIX}STORED_UPLOAD_BYTES", str(stored_by_all() + 150))
     first, second = Holdings(), Holdings()
     keep(first, "a")
-    with pytest.raises(BadInput, match="no room left on its disk for 'b.tif'"):
+    with pytest.raises(BadInput, match=r"no room left on its disk for 'b\.tif'"):
         keep(second, "b")
     first.clear()
     keep(second, "b")
