@@ -15,19 +15,24 @@ from threading import Event
 from typing import Any
 
 import folium
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from landcover.adapt import adaptation
+from landcover.adapt.corrections import of_answer
 from landcover.areas import job
 from landcover.areas.block import BlockMap
 from landcover.areas.imagery import FileSpec
 from landcover.core import limits
 from landcover.core.progress import Report
 from landcover.core.raster import Raster
-from landcover.io.samples import read_sample
+from landcover.io.samples import NAMES, read_sample
 from landcover.jobs import queue
+from landcover.models import registry, store
+from landcover.models.registry import Registry
 from pages.parts.area import map as chart
-from pages.parts.area import mapping, state
+from pages.parts.area import mapping, page, state
 from pages.parts.area import place as place_of_map
 from pages.parts.classify import uploads
 from pages.parts.shared import holdings
@@ -466,6 +471,64 @@ def test_an_image_that_cannot_be_mapped_is_named(area_page: AppTest) -> None:
     )
     area_page.run()
     assert "Not in the list: nowhere.tif. A map needs reflectance" in texts(area_page)
+
+
+def adapt_in_session(page: AppTest, name: str) -> Registry:
+    """Adapt the usual model to the samples, in the session's own folder."""
+    shipped, said = registry.default(), []
+    for number, one in enumerate(NAMES):
+        answer = {"present": ["Inland waters"]} if number % 2 else {"absent": ["Inland waters"]}
+        patch = read_sample(one)
+        said.append((of_answer(patch, {}, predicted=[], **answer), patch))
+    folder = page.session_state[holdings.KEY].folder
+    made = adaptation.adapt(shipped.load(shipped.usual_for_areas()), said, name)
+    made.save(folder / "made")
+    own = Registry(shipped=shipped.shipped, home=folder)
+    store.add(own, folder / "made", name)
+    return own
+
+
+def choose_adapted(page_: AppTest) -> None:
+    field = page_.selectbox(key=page.MODEL)
+    assert sum("valley" in one for one in field.options) == 1
+    field.select("valley").run()
+
+
+def test_a_model_that_this_session_adapted_maps_too(area_page: AppTest) -> None:
+    own = adapt_in_session(area_page, "valley")
+    assert "valley" not in registry.default().names()
+    area_page.run()
+    assert any("valley" in one for one in area_page.selectbox(key=page.MODEL).options)
+    finish(press(area_page, "Map this area"))
+    before = made(area_page).canvases[0]
+    choose_adapted(area_page)
+    finish(press(area_page, "Map this area"))
+    assert "The map is complete" in texts(area_page)
+    after = made(area_page).canvases[0]
+    assert not np.array_equal(before.presence, after.presence)
+    # Land covers of cells are read from features, which an adaptation leaves as they are.
+    assert before.covers == after.covers
+    np.testing.assert_array_equal(before.decision, after.decision)
+
+    # Once it is removed, the other models are offered, and the page goes on.
+    store.remove(own, "valley")
+    area_page.run()
+    assert not any("valley" in one for one in area_page.selectbox(key=page.MODEL).options)
+    assert "Map this area" in labels(area_page)
+
+
+def test_a_map_whose_model_was_removed_says_so(
+    area_page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = adapt_in_session(area_page, "valley")
+    area_page.run()
+    choose_adapted(area_page)
+    monkeypatch.setenv(mapping.SCHEDULER_VARIABLE, "nowhere")
+    finish(press(area_page, "Map this area"))
+    monkeypatch.delenv(mapping.SCHEDULER_VARIABLE)
+    store.remove(own, "valley")
+    finish(press(area_page, "Try again"))
+    assert "The adapted model of this map was removed" in texts(area_page)
 
 
 def later() -> Raster:

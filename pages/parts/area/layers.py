@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from landcover.areas.hectares import CELL_HA
 from landcover.areas.layout import NODATA, UNIT
 from landcover.core.classes import cover_of
 from landcover.io.web_mercator import MapPicture
-from pages.parts.area import compare, state
+from pages.parts.area import compare, fields, state
 from pages.parts.area import map as chart
 from pages.parts.area.compare import CHANGE, Found
 from pages.parts.shared import elements, naming, theme, widgets
@@ -113,15 +113,15 @@ def controls(canvas: Canvas, first: Mapping | None, changed: Found | None) -> Vi
         names += (CHANGE,)
     left, right = st.columns(2)
     with left:
-        layer = _select("Layer", names, names[0], "area_layer")
+        layer = fields.select("Layer", names, names[0], "area_layer")
     others = (NOTHING, *(one for one in names if one != layer))
     with right:
-        beside = _select("Compare with, right of a divider", others, NOTHING, "area_beside")
+        beside = fields.select("Compare with, right of a divider", others, NOTHING, "area_beside")
     view = View(layer=layer, beside=None if beside == NOTHING else beside)
     if COVER in view.names:
-        view = replace(view, one=_select("Which land cover", canvas.covers, None, "area_one"))
+        view = replace(view, one=fields.select("Which land cover", canvas.covers, None, "area_one"))
     if PRESENCE in view.names:
-        present = _select(
+        present = fields.select(
             "Which class", canvas.classes, _usual(canvas), "area_present", naming.class_name
         )
         view = replace(view, present=present)
@@ -129,36 +129,12 @@ def controls(canvas: Canvas, first: Mapping | None, changed: Found | None) -> Vi
         st.caption(f"**{name}.** {ABOUT[name.removesuffix(BEFORE)]}")
     left, right = st.columns(2)
     with left:
-        opacity = _percent("Opacity", 85, "area_opacity")
+        opacity = fields.percent("Opacity", 85, "area_opacity")
     least = 0
     if {DECISION, CONFIDENCE} & set(view.kinds):
         with right:
-            least = _percent("Least confidence", 0, "area_least")
+            least = fields.percent("Least confidence", 0, "area_least")
     return replace(view, opacity=opacity / 100, least=least / 100)
-
-
-def _percent(label: str, default: int, key: str) -> int:
-    state.seed(key, default)
-    found = int(widgets.slider(label, 0, 100, step=5, format="%d%%", key=key))
-    state.note(key, found)
-    return found
-
-
-def _select(
-    label: str,
-    options: Sequence[str],
-    default: str | None,
-    key: str,
-    text: Callable[[str], str] = str,
-) -> str:
-    default = default if default in options else options[0]
-    if state.chosen(key) not in options:
-        state.note(key, default)
-        st.session_state[key] = default
-    state.seed(key, default)
-    found = widgets.selectbox(label, options, key=key, format_func=text) or options[0]
-    state.note(key, found)
-    return found
 
 
 def _usual(canvas: Canvas) -> str:

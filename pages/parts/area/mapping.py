@@ -111,6 +111,11 @@ class Mapping:
         report(Progress(what="Loading the model"))
         prepared = self.request.prepared
         first = prepared.tasks[0]
+        if os.sep in first.model and not Path(first.model.partition("@")[0]).is_dir():
+            raise BadInput(
+                "The adapted model of this map was removed: bring it back on the page Teach, or "
+                "map the area with another model."
+            )
         mapper = open_mapper(first.model, first.model_hash)
         card = mapper.model.card
         self.thresholds = dict(thresholds_for(card, DEFAULT_AIM).of)

@@ -9,6 +9,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from pages.parts.area import (
     compare,
+    fields,
     layers,
     live,
     mapping,
@@ -117,9 +118,7 @@ def _settings() -> tuple[str | None, int]:
         if not names:
             st.error("No model for areas is installed. Install landcover again.")
             return None, request.STEPS[0]
-        state.seed(MODEL, names[0])
-        model = widgets.selectbox("Model", names, format_func=loaded_models.title, key=MODEL)
-        state.note(MODEL, model)
+        model = fields.select("Model", names, names[0], MODEL, loaded_models.title)
         state.seed(STEP, request.STEPS[2])
         step = widgets.select_slider(
             "Metres from window to window",
@@ -130,7 +129,7 @@ def _settings() -> tuple[str | None, int]:
             "80 m in any case.",
         )
         state.note(STEP, step)
-    return model or names[0], step
+    return model, step
 
 
 @st.fragment(run_every=job_bar.POLL_S)

@@ -80,21 +80,30 @@ def models() -> tuple[str, ...]:
     """Names of the models that map areas, the usual one first."""
     from landcover.models import registry  # noqa: PLC0415 - loads torch
 
-    names = [name for name in registry.default().for_patches() if _maps_areas(name)]
+    names = [name for name in loaded_models.for_patches() if _maps_areas(name)]
     usual = registry.default().usual_for_areas()
     return tuple(sorted(names, key=lambda name: name != usual))
 
 
 def _maps_areas(name: str) -> bool:
-    from landcover.nets import NETS  # noqa: PLC0415 - loads torch
+    from landcover.models.band_subset import architecture  # noqa: PLC0415 - loads torch
+    from landcover.nets import NETS  # noqa: PLC0415 - as above
     from landcover.nets.cell_net import CellNet  # noqa: PLC0415 - as above
     from landcover.nets.mosaic import Mosaic  # noqa: PLC0415 - as above
 
     try:
-        net = NETS.get(loaded_models.card(name).net)
+        net = NETS.get(architecture(loaded_models.card(name)))
     except LandcoverError:
         return False
     return isinstance(net, type) and issubclass(net, CellNet | Mosaic)
+
+
+def where(name: str) -> str:
+    """What names a model for a map: its folder, if only this session has it."""
+    from landcover.models import registry  # noqa: PLC0415 - loads torch
+
+    models = loaded_models.registry_of(name)
+    return name if models is registry.default() else str(models.folder(name))
 
 
 def wanted(
@@ -119,12 +128,13 @@ def wanted(
             imagery cannot be used.
     """
     pixels = sources.pixels_of(source)
-    asked = (source, area, model, step, id(pixels), id(found), limits.current().app_area_km2)
+    by = model, loaded_models.stamp(model), step
+    asked = (source, area, by, id(pixels), id(found), limits.current().app_area_km2)
     kept = st.session_state.get(_MADE)
     if kept is None or kept[0] != asked:
         try:
             spec = _spec(pixels) if found is None else found
-            kept = (asked, _made(source, spec, area, model=model, step=step))
+            kept = (asked, _made(source, spec, area, model=where(model), step=step))
         except LandcoverError as error:
             kept = (asked, error)
         st.session_state[_MADE] = kept
