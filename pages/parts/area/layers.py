@@ -175,7 +175,7 @@ def _covers(canvas: Canvas, view: View) -> View:
         for entry in entries:
             key = f"area_cover_{entry.number}"
             state.seed(key, default=True)
-            on = widgets.checkbox(f"{entry.letters} · {entry.name}", value=True, key=key)
+            on = widgets.checkbox(f"{entry.letters} · {entry.name}", key=key)
             state.note(key, on)
             if on:
                 kept.append(entry.name)
