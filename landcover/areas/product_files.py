@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from landcover.areas.layout import COVER, DECISION, PRESENCE, Layer
+from landcover.areas.parts import folder_of
 from landcover.areas.pyramid import stored_bytes
 from landcover.core import disk_errors, files
 from landcover.core.errors import BadInput
@@ -141,7 +142,9 @@ def check_space(out: Path, layers: Iterable[Layer]) -> Needed:
         for path in Written.beside(out, cover=True).all:
             if path.exists() and not path.is_file():
                 raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        free = shutil.disk_usage(out.parent).free
+        # Blocks of a map that was stopped take their room already, or are removed.
+        there = sum(path.stat().st_size for path in folder_of(out).glob("*.safetensors"))
+        free = shutil.disk_usage(out.parent).free + there
     if wanted.total > free:
         raise BadInput(
             f"The map '{plain(out.name)}' needs up to {_gb(wanted.total)} on its disk "

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from landcover.areas.layout import layers_of
+from landcover.areas.parts import folder_of
 from landcover.areas.product_files import (
     Written,
     check_space,
@@ -21,6 +22,7 @@ from landcover.areas.product_files import (
 )
 from landcover.core.errors import BadInput
 from tests.areas.small_maps import COVERS, plan_of
+from tests.support.disks import needs_mounts, on_disk
 
 CLASSES = tuple(f"class {n}" for n in range(19))
 
@@ -60,6 +62,25 @@ def test_too_little_room_is_one_sentence_with_the_numbers(tmp_path: Path) -> Non
     planet = layers_of(plan_of(40_000_008, 20_000_040, step=8, block=4_800), CLASSES, COVERS)
     with pytest.raises(BadInput, match=r"needs up to [\d,.]+ GB .* and [\d,.]+ GB are free"):
         check_space(tmp_path / "planet.tif", planet)
+
+
+@needs_mounts
+@pytest.mark.parametrize(("name", "said"), [("0000-0001.safetensors", "enough"), ("a", "needs up")])
+def test_finished_blocks_of_a_stopped_map_have_their_room(name: str, said: str) -> None:
+    layers = layers_of(plan_of(2_400, 2_400), CLASSES, COVERS)
+    wanted = needed(layers).total
+
+    def attempt(disk: Path) -> str:
+        folder = folder_of(disk / "map.tif")
+        folder.mkdir()
+        (folder / name).write_bytes(bytes(400_000))
+        try:
+            check_space(disk / "map.tif", layers)
+        except BadInput as error:
+            return str(error)
+        return "enough"
+
+    assert said in on_disk(f"size={wanted + 200_000}", attempt)
 
 
 def test_something_else_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
