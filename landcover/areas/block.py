@@ -33,7 +33,10 @@ from landcover.trust.assessment import novelty_of
 __all__ = ["BlockMap", "Mapper", "Tally", "decoded", "encoded"]
 
 _WITHHELD: Final = (sky.CLOUD, sky.NO_ANSWER)
-"""Flags of cells and windows for which nothing is decided."""
+"""Flags of windows and cells that have no probabilities."""
+_HIDDEN: Final = (*_WITHHELD, sky.SHADE, sky.SNOW)
+"""Flags of cells for which nothing is decided, so that they are in no hectares. Their probabilities
+stand, because a wood in shade or under snow can often be told, but not as well as was measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +46,7 @@ class Tally:
     Attributes:
         covers: cells of each cover class, int64 ``(class,)``.
         expected: sum of the probabilities of each cover class over the same cells, float64.
-        silent: cells of the area that have no answer.
+        silent: cells of the area for which nothing is decided.
         present: windows in which each class is predicted, int64 ``(class,)``.
         windows: windows of the area with an answer.
     """
@@ -242,7 +245,7 @@ def _cover_layers(
         layers[classes] = encoded(1.0 - chances.max(axis=0))
         layers[: classes + 1, silent] = NODATA
         decision[:] = chances.argmax(axis=0) + 1
-        decision[silent | ~within] = 0
+        decision[np.isin(flags, _HIDDEN) | ~within] = 0
     else:
         layers[0] = NODATA
     layers[classes + 1] = flags

@@ -42,7 +42,7 @@ LEAST_PLACES: Final = 5
 PLACE_HA: Final = 10_000.0
 """Area of a place: within 10 km the errors of a map are taken to be alike."""
 UNSEEN: Final = "Not seen"
-"""Label of the cells without an answer: cloud, no data."""
+"""Label of the cells that are not counted: cloud, shade, snow, no data."""
 
 
 class Counted(Protocol):
@@ -54,7 +54,7 @@ class Counted(Protocol):
 
     @property
     def silent(self) -> int:
-        """Cells of the area without an answer."""
+        """Cells of the area for which nothing is decided."""
 
     @property
     def present(self) -> npt.NDArray[np.int64]:
@@ -91,7 +91,7 @@ def rows_of(counted: Counted, mapper: ToCount) -> tuple[AreaRow, ...]:
     record = load_record(model.folder, model.card.hash) if mapper.covers else None
     rows = list(cover_rows(counted.covers, mapper.covers, record))
     if counted.silent and mapper.covers:
-        why = "Cells without an answer: clouds or no data."
+        why = "Cells that are not counted: cloud or haze, shade, snow, or no data."
         rows.append(AreaRow(label=UNSEEN, mapped_ha=counted.silent * CELL_HA, note=why))
     for name, number in zip(model.card.classes, counted.present.tolist(), strict=True):
         why = f"Predicted in {number:,} of {counted.windows:,} windows of 1200 m, which is no area."

@@ -37,7 +37,7 @@ from landcover.core.errors import BadInput
 from landcover.core.progress import Report
 from landcover.models import registry
 
-__all__ = ["MapResult", "Prepared", "check_out", "prepare", "run"]
+__all__ = ["MapResult", "Prepared", "check_out", "prepare", "run", "together"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,6 +175,13 @@ def run(
             own = out.with_name(f"{out.stem}-{code}{out.suffix}")
         found.append(_one(prepared, task, own, executor=executor, report=report, cancel=cancel))
     return tuple(found)
+
+
+def together(prepared: Prepared, results: Sequence[MapResult]) -> tuple[AreaRow, ...]:
+    """The table of an area whose maps lie in several UTM zones."""
+    task = prepared.tasks[0]
+    mapper = open_mapper(task.model, task.model_hash)
+    return rows_of(sum_of([result.tally for result in results]), mapper)
 
 
 def _one(

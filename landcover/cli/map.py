@@ -14,6 +14,7 @@ from landcover.cli.commands import add_command
 
 if TYPE_CHECKING:
     from landcover.areas.mapping import MapResult, Prepared
+    from landcover.areas.table import AreaRow
     from landcover.core.progress import Report
 
 __all__ = ["add_commands"]
@@ -67,7 +68,7 @@ def _map(options: argparse.Namespace) -> int:
         if not options.json:
             print(_before(prepared), file=sys.stderr)
         results = mapping.run(prepared, options.out, executor=executor, report=report)
-    print(_record(prepared, results) if options.json else _text(results))
+    print(_record(prepared, results) if options.json else _text(prepared, results))
     return 0
 
 
@@ -101,19 +102,28 @@ def _before(prepared: Prepared) -> str:
     return "\n".join([line, *prepared.notes])
 
 
-def _text(results: Sequence[MapResult]) -> str:
-    return "\n\n".join(_one(result) for result in results)
+def _text(prepared: Prepared, results: Sequence[MapResult]) -> str:
+    from landcover.areas.mapping import together  # noqa: PLC0415 - loads torch
+
+    if len(results) == 1:
+        return _one(results[0])
+    zones = [f"{result.crs}\n{_one(result)}" for result in results]
+    windows = sum(result.tally.windows for result in results)
+    return "\n\n".join([*zones, f"All zones\n{_table(together(prepared, results), windows)}"])
 
 
 def _one(result: MapResult) -> str:
-    lines = [*_covers(result), *_windows(result), ""]
-    lines += [output.written(path) for path in result.written.all]
-    return "\n".join(lines)
+    files = [output.written(path) for path in result.written.all]
+    return "\n".join([_table(result.rows, result.tally.windows), "", *files])
 
 
-def _covers(result: MapResult) -> list[str]:
+def _table(rows: Sequence[AreaRow], windows: int) -> str:
+    return "\n".join([*_covers(rows), *_windows(rows, windows)])
+
+
+def _covers(every: Sequence[AreaRow]) -> list[str]:
     """Hectares of each cover: those of its cells, and corrected ones with their interval."""
-    rows = [row for row in result.rows if row.windows is None]
+    rows = [row for row in every if row.windows is None]
     if not rows:
         return []
     width = max(len(row.label) for row in rows)
@@ -133,21 +143,26 @@ def _covers(result: MapResult) -> list[str]:
     return [*lines, ""]
 
 
-def _windows(result: MapResult) -> list[str]:
+def _windows(rows: Sequence[AreaRow], windows: int) -> list[str]:
     """In how many windows each class is present, most frequent first."""
-    found = [(row.windows, row.label) for row in result.rows if row.windows]
-    start = f"Present in windows of 1200 m, of {result.tally.windows:,} with an answer (no area):"
+    if not windows:
+        return ["No window of 1200 m has its middle in the area and an answer."]
+    found = [(row.windows, row.label) for row in rows if row.windows]
+    start = f"Present in windows of 1200 m, of {windows:,} with an answer (no area):"
     if not found:
         return [f"{start} no class."]
-    return [start, *(f"{windows:>8,}  {label}" for windows, label in sorted(found, reverse=True))]
+    return [start, *(f"{count:>8,}  {label}" for count, label in sorted(found, reverse=True))]
 
 
 def _record(prepared: Prepared, results: Sequence[MapResult]) -> str:
+    from landcover.areas.mapping import together  # noqa: PLC0415 - loads torch
+
     found = {
         "source": prepared.source,
         "model": prepared.tasks[0].model,
         "km2": round(prepared.km2, 3),
         "notes": list(prepared.notes),
+        "covers": [_row(row) for row in together(prepared, results)],
         "maps": [_map_record(result) for result in results],
     }
     return json.dumps(found, ensure_ascii=False, allow_nan=False)
@@ -155,22 +170,24 @@ def _record(prepared: Prepared, results: Sequence[MapResult]) -> str:
 
 def _map_record(result: MapResult) -> dict[str, Any]:
     return {
+        "crs": result.crs,
         "files": [str(path) for path in result.written.all],
         "blocks": result.blocks,
         "seconds": round(result.seconds, 2),
         "cells_without_answer": result.tally.silent,
         "windows": result.tally.windows,
         "scenes": [scene.name for scene in result.facts.scenes],
-        "covers": [
-            {
-                "label": row.label,
-                "mapped_ha": row.mapped_ha,
-                "adjusted_ha": row.adjusted_ha,
-                "low_ha": row.low_ha,
-                "high_ha": row.high_ha,
-                "windows_present": row.windows,
-                "note": row.note,
-            }
-            for row in result.rows
-        ],
+        "covers": [_row(row) for row in result.rows],
+    }
+
+
+def _row(row: AreaRow) -> dict[str, Any]:
+    return {
+        "label": row.label,
+        "mapped_ha": row.mapped_ha,
+        "adjusted_ha": row.adjusted_ha,
+        "low_ha": row.low_ha,
+        "high_ha": row.high_ha,
+        "windows_present": row.windows,
+        "note": row.note,
     }

@@ -118,6 +118,21 @@ def test_threads_do_not_change_a_block(sample: Raster, tmp_path: Path) -> None:
     assert "km² a second" in seen[-1].text
 
 
+@pytest.mark.parametrize("flag", [4, 8, 3, 11])  # SCL: vegetation; cloud, its shadow, snow
+def test_only_cells_in_clear_view_are_decided_and_counted(sample: Raster, flag: int) -> None:
+    classes = np.full(sample.valid.shape, 4, dtype=np.uint8)
+    classes[:48] = flag
+    task = task_of(replace(sample, scl=classes), block=120)
+    found = map_block(task, (0, 0))
+    hidden = 0 if flag == 4 else 6 * 15
+    assert (found.decision[:6] == 0).all() == bool(hidden)
+    assert (found.decision[6:] > 0).all()
+    assert found.tally.silent == hidden
+    assert found.tally.covers.sum() == 15 * 15 - hidden
+    # Clouds leave no probabilities; of shade and snow the reader decides.
+    assert (found.cover[0, :6] == NODATA).all() == (flag == 8)
+
+
 def test_parts_of_another_map_are_replaced(sample: Raster, tmp_path: Path) -> None:
     coarse, fine = task_of(sample), task_of(sample, step=8)
     assert coarse.key != fine.key
