@@ -6,7 +6,7 @@ window.landcoverArea = (function () {
   const STEP = 0.02; // of the map's width that an arrow key moves the divider
   const PANES = { under: 405, left: 410, right: 411, lines: 420 };
   const STYLES = {
-    imagery: [{ color: "#1c4f8a", weight: 2 }],
+    imagery: [{ color: "#2f7de1", weight: 2 }],
     area: [
       { color: "#ffffff", weight: 5, opacity: 0.8 },
       { color: "#e8590c", weight: 2.5, dashArray: "6 4" },

@@ -470,7 +470,9 @@ def test_an_image_that_cannot_be_mapped_is_named(area_page: AppTest) -> None:
         raster, provenance=replace(raster.provenance, source="nowhere.tif")
     )
     area_page.run()
-    assert "Not in the list: nowhere.tif. A map needs reflectance" in texts(area_page)
+    assert "Not in the list: nowhere.tif. A map needs reflectance and a position" in texts(
+        area_page
+    )
 
 
 def adapt_in_session(page: AppTest, name: str) -> Registry:

@@ -110,16 +110,13 @@ def _uploads() -> dict[str, Raster | Whole]:
 def _not_listed() -> None:
     """Say which uploaded images could not be read, and which are no imagery to map."""
     uploads.show_failures()
-    mapped = _uploads()
-    others = [
-        *(one for key, one in choice.uploads().items() if key not in mapped),
-        *choice.pictures().values(),
-    ]
+    elsewhere = [one for one in choice.uploads().values() if not one.has_place]
+    others = [*elsewhere, *choice.pictures().values()]
     if others:
         names = ", ".join(one.provenance.source for one in others)
         st.warning(
-            f"Not in the list: {theme.literal(names)}. A map needs reflectance with a position on "
-            "Earth, all of it: upload such a file."
+            f"Not in the list: {theme.literal(names)}. A map needs reflectance and a position on "
+            "Earth: upload a file that has both."
         )
 
 
