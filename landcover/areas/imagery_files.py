@@ -122,6 +122,11 @@ class FileSpec:
         return cls(stamp=stamp_of([path for _, path in files]), files=files, address=address)
 
     @property
+    def name(self) -> str:
+        """Its name without folders, for people."""
+        return Path(self.source or self.address or self.files[0][0]).name
+
+    @property
     def identity(self) -> str:
         """As :attr:`ImagerySpec.identity`: path, and size and time of the files."""
         where = self.source or [name for name, _ in self.files]

@@ -15,6 +15,7 @@ from shapely.geometry.base import BaseGeometry
 
 from landcover.areas.area_file import Area
 from landcover.areas.ground import ground_of
+from landcover.areas.imagery_base import ImagerySpec
 from landcover.areas.imagery_files import FileSpec
 from landcover.areas.imagery_passes import PassesSpec, filled, grids_of
 from landcover.core import limits, progress
@@ -28,7 +29,7 @@ from landcover.io.placing import offset_in
 from landcover.io.rectangles import Facts, Rectangles
 from landcover.stac.passes import ONE_PASS
 
-__all__ = ["Dates", "FilePass", "OwnScene", "folder_spec"]
+__all__ = ["Dates", "FilePass", "OwnScene", "close_scenes", "folder_spec", "scenes_spec"]
 
 _OLDEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -58,6 +59,9 @@ class Dates:
         return abs(((when or _OLDEST).date() - self.near).days)
 
 
+_ANY: Final = Dates()
+
+
 @dataclass(frozen=True, kw_only=True)
 class OwnScene:
     """A scene on the user's disk: its files, and what its header states."""
@@ -80,7 +84,7 @@ class FilePass:
     @property
     def name(self) -> str:
         """As :attr:`landcover.areas.imagery_passes.Pass.name`."""
-        return " + ".join(Path(scene.spec.source).name for scene in self.scenes)
+        return " + ".join(scene.spec.name for scene in self.scenes)
 
     @property
     def acquired(self) -> datetime | None:
@@ -144,6 +148,13 @@ def _open(spec: FileSpec) -> Rectangles:
     return found
 
 
+def close_scenes(spec: ImagerySpec) -> None:
+    """Close the sources of imagery of scenes in this process."""
+    for each in spec.passes if isinstance(spec, PassesSpec) else ():
+        for scene in each.scenes if isinstance(each, FilePass) else ():
+            _opened.pop(scene.spec, None)
+
+
 def folder_spec(
     source: Path,
     area: Area | None,
@@ -172,11 +183,37 @@ def folder_spec(
             f"'{shown(source.name)}' has {len(addresses):,} scenes, more than the {most:,} of one "
             "map: give a folder of fewer, or a catalogue (landcover index) and an area."
         )
+    specs = [FileSpec.of(address) for address in addresses]
+    return scenes_spec(specs, source.name, area, dates, report=report, cancel=cancel)
+
+
+def scenes_spec(
+    specs: Sequence[FileSpec],
+    title: str,
+    area: Area | None = None,
+    dates: Dates = _ANY,
+    *,
+    report: Report = progress.ignore,
+    cancel: Event | None = None,
+) -> PassesSpec:
+    """Join scenes to imagery of an area.
+
+    Args:
+        specs: the scenes.
+        title: of all together.
+        area: as for :func:`folder_spec`, like all that follows.
+        dates: acceptable days.
+        report: called with the number of scenes that were opened.
+        cancel: set to stop.
+
+    Raises:
+        BadInput: no scene shows the area, or they have different bands.
+        Cancelled: the user stopped it.
+    """
     scenes, faults = [], []
-    for done, address in enumerate(addresses):
+    for done, spec in enumerate(specs):
         check(cancel)
-        report(Progress(what="Opening", done=done, total=len(addresses), unit="scenes"))
-        spec = FileSpec.of(address)
+        report(Progress(what="Opening", done=done, total=len(specs), unit="scenes"))
         try:
             facts = spec.rectangles().facts(cancel)
         except BadInput as fault:
@@ -188,9 +225,9 @@ def folder_spec(
             scenes.append(scene)
     if not scenes:
         rest = f"; {_left_out(faults)}" if faults else ": give other days, or another area."
-        raise BadInput(f"No scene in '{shown(source.name)}' shows the area on these days{rest}")
+        raise BadInput(f"No scene in '{shown(title)}' shows the area on these days{rest}")
     notes = (_left_out(faults),) if faults else ()
-    return replace(_spec(scenes, source.name, area, dates), notes=notes)
+    return replace(_spec(scenes, title, area, dates), notes=notes)
 
 
 def _left_out(faults: Sequence[str]) -> str:
@@ -203,8 +240,8 @@ def _spec(scenes: list[OwnScene], title: str, area: Area | None, dates: Dates) -
     other = next((scene for scene in scenes if scene.facts.bands != bands), None)
     if other is not None:
         raise BadInput(
-            f"'{shown(scenes[0].spec.source)}' has the bands {' '.join(bands)}, and "
-            f"'{shown(other.spec.source)}' {' '.join(other.facts.bands)}: map them one by one."
+            f"'{shown(scenes[0].spec.name)}' has the bands {' '.join(bands)}, and "
+            f"'{shown(other.spec.name)}' {' '.join(other.facts.bands)}: map them one by one."
         )
     first = scenes[0].spec.open()
     passes = [FilePass(scenes=tuple(group)) for group in _by_pass(scenes)]
@@ -236,7 +273,9 @@ def _common(grid: Window, scenes: Sequence[OwnScene]) -> Window:
 
 def _by_pass(scenes: list[OwnScene]) -> Iterator[list[OwnScene]]:
     """Groups of scenes within minutes; a scene without a time is one of its own."""
-    ordered = sorted(scenes, key=lambda scene: (_time(scene), scene.spec.source), reverse=True)
+    ordered = sorted(
+        scenes, key=lambda one: (_time(one), one.spec.source, one.spec.name), reverse=True
+    )
     group: list[OwnScene] = []
     for scene in ordered:
         if group and (scene.facts.acquired is None or _time(group[0]) - _time(scene) > ONE_PASS):

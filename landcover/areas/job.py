@@ -26,6 +26,7 @@ import torch
 from landcover import __version__
 from landcover.areas.block import BlockMap, Mapper, Tally
 from landcover.areas.imagery import Imagery, ImagerySpec, RasterSpec
+from landcover.areas.imagery_folder import close_scenes
 from landcover.areas.memory import workers_within
 from landcover.areas.parts import Parts
 from landcover.areas.plan import Block, Plan
@@ -124,6 +125,7 @@ class _OpenTasks:
         """Keep the imagery no longer."""
         with self._lock:
             self._imagery.pop(spec.identity, None)
+        close_scenes(spec)
 
     def _kept(
         self, kept: OrderedDict[_Key, _Value], key: _Key, make: Callable[[], _Value]

@@ -12,7 +12,8 @@ import rasterio
 import shapely
 
 from landcover.areas.area_file import Area
-from landcover.areas.imagery import Dates, imagery_of
+from landcover.areas.imagery import Dates, FileSpec, imagery_of
+from landcover.areas.imagery_folder import close_scenes, scenes_spec
 from landcover.areas.plan_area import plans_of
 from landcover.core import limits
 from landcover.core.errors import BadInput
@@ -193,3 +194,26 @@ def test_damaged_scenes_are_left_out(tmp_path: Path) -> None:
 def test_an_archive_needs_an_area() -> None:
     with pytest.raises(BadInput, match="needs an area"):
         imagery_of("earth-search")
+
+
+def test_uploaded_scenes_are_joined_like_those_of_a_folder(tmp_path: Path) -> None:
+    files = []
+    for day, move in (("2020-06-01", 0), ("2020-06-11", 400)):
+        path = tmp_path / f"scene_{day}.tif"
+        path.write_bytes(tif(numbers(), transform=from_origin(400_000 + move, 5_300_000, 10, 10)))
+        files.append(path)
+    folder = imagery_of(tmp_path)
+    uploads = [FileSpec.of_upload(((path.name, path),)) for path in files]
+    joined = scenes_spec(uploads, "upload")
+    assert joined.grids == folder.open().grids
+    assert [each.name for each in joined.passes] == [
+        "scene_2020-06-11.tif",
+        "scene_2020-06-01.tif",
+    ]
+    for grid in joined.grids:
+        one, other = (spec.open().read(grid) for spec in (joined, folder))
+        np.testing.assert_array_equal(one.data, other.data)
+    close_scenes(joined)
+    files[0].unlink()
+    with pytest.raises(BadInput, match="changed or is gone"):
+        joined.open().read(joined.grids[0].part(0, 0, 20, 20))

@@ -448,6 +448,31 @@ def test_an_upload_is_listed_until_it_is_taken_back(
     assert area_page.selectbox(key="area_source").value.kind == "upload"
 
 
+def test_uploaded_scenes_are_mapped_together(
+    area_page: AppTest, area_map: MapStandIn, tmp_path: Path
+) -> None:
+    assert EXAMPLE.transform is not None
+    a, b, west, d, e, north = EXAMPLE.transform
+    beside = replace(EXAMPLE, transform=(a, b, west + 1200, d, e, north))
+    scenes = [
+        write_stack(tmp_path / "one_2017-09-24.tif", EXAMPLE),
+        write_stack(tmp_path / "other_2017-09-24.tif", beside),
+    ]
+    upload(area_page, scenes[0])
+    assert not [one for one in area_page.selectbox(key="area_source").options if "All" in one]
+    upload(area_page, *scenes)
+    area_page.selectbox(key="area_source").select(state.Source("scenes")).run()
+    assert "All 2 uploaded scenes together" in area_page.selectbox(key="area_source").options
+    assert len(shown(area_map)["outlines"]) == 2
+    assert [one["side"] for one in shown(area_map)["layers"]] == ["under", "under"]
+    finish(press(area_page, "Map this area"))
+    assert "The map is complete: 3.4 km²" in texts(area_page)
+    assert 14 * 28 < (made(area_page).canvases[0].decision > 0).sum() <= 17 * 32
+    # Without one of them there is nothing to join.
+    upload(area_page, scenes[0])
+    assert area_page.selectbox(key="area_source").value.kind != "scenes"
+
+
 def test_an_upload_stays_while_other_pages_are_visited(
     area_map: MapStandIn, browser_map: MapStandIn, little_memory: Path, tmp_path: Path
 ) -> None:

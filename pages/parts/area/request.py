@@ -10,10 +10,10 @@ import streamlit as st
 
 from landcover.areas import plan as plans
 from landcover.areas.imagery import FileSpec, ImagerySpec, RasterSpec
+from landcover.areas.imagery_folder import scenes_spec
 from landcover.core import limits
 from landcover.core.bands import PIXEL_M
 from landcover.core.errors import BadInput, LandcoverError
-from landcover.core.raster import Raster
 from pages.parts.area import live, state
 from pages.parts.area import source as sources
 from pages.parts.shared import loaded_models
@@ -127,13 +127,13 @@ def wanted(
         LandcoverError: the area is too large or lies outside the imagery, or the model or the
             imagery cannot be used.
     """
-    pixels = sources.pixels_of(source)
     by = model, loaded_models.stamp(model), step
-    asked = (source, area, by, id(pixels), id(found), limits.current().app_area_km2)
+    pixels = sources.token(source)
+    asked = (source, area, by, pixels, id(found), limits.current().app_area_km2)
     kept = st.session_state.get(_MADE)
     if kept is None or kept[0] != asked:
         try:
-            spec = _spec(pixels) if found is None else found
+            spec = _spec(source, area) if found is None else found
             kept = (asked, _made(source, spec, area, model=where(model), step=step))
         except LandcoverError as error:
             kept = (asked, error)
@@ -199,17 +199,26 @@ def _in_small_blocks(prepared: Prepared) -> Prepared:
     return replace(prepared, tasks=tasks)
 
 
-def _spec(pixels: Raster | Whole | None) -> ImagerySpec:
+def _file_spec(image: Whole) -> FileSpec:
+    files = tuple((name, file.path) for name, file in image.files)
+    return FileSpec.of_upload(files, image.address)
+
+
+def _spec(source: state.Source, area: Area | None) -> ImagerySpec:
     """The imagery of a source; that of a raster is kept: its identity is a digest of all pixels.
 
     Raises:
         BadInput: the image is gone, or cannot be mapped.
     """
+    if source.kind == "scenes":
+        specs = [_file_spec(one) for one in sources.together().values()]
+        with st.spinner("Opening the scenes …"):
+            return scenes_spec(specs, sources.title(source), area)
+    pixels = sources.pixels_of(source)
     if pixels is None:
         raise BadInput("This image is not here any more: upload it again, or choose another one.")
     if isinstance(pixels, Whole):
-        files = tuple((name, file.path) for name, file in pixels.files)
-        return FileSpec.of_upload(files, pixels.address)
+        return _file_spec(pixels)
     kept = st.session_state.get("area_spec")
     if isinstance(kept, RasterSpec) and kept.raster is pixels:
         return kept

@@ -9,6 +9,7 @@ import streamlit as st
 from landcover.core.bands import COMPOSITES
 from landcover.core.projection import OffEarth
 from landcover.core.raster import Raster
+from landcover.core.window import Window
 from landcover.io import sources
 from landcover.io.samples import Sample, samples
 from landcover.io.web_mercator import map_picture, placed_picture
@@ -24,6 +25,13 @@ _SHOWN: Final = "area_source_shown"
 _PICTURE: Final = "area_picture"
 EXAMPLE: Final = "finland-lake"
 LIVE: Final = state.Source("live")
+SCENES: Final = state.Source("scenes")
+_MOST_PICTURES: Final = 8
+"""Scenes that are shown in true colour at the same time."""
+ABOUT_SCENES: Final = (
+    "Each block is mapped from the scenes of the day that hides least of it; of equally clear days "
+    "from the newest. What that day does not cover of a block stays empty."
+)
 ABOUT_SAMPLES: Final = (
     "The examples are the app's six labelled places, patches of BigEarthNet (Sentinel-2 of 2017 "
     "and 2018) of 1.2 km × 1.2 km each. They are real and work without a network, but they are "
@@ -42,7 +50,10 @@ def choose() -> state.Source:
     elements.heading("Imagery")
     options = [state.Source("sample", one.name) for one in samples()]
     options.sort(key=lambda one: one.name != EXAMPLE)
-    options = [*(state.Source("upload", key) for key in reversed(_uploads())), *options, LIVE]
+    own = [state.Source("upload", key) for key in reversed(_uploads())]
+    if len(together()) > 1:
+        own.append(SCENES)
+    options = [*own, *options, LIVE]
     fresh = _fresh_upload()
     if fresh is not None:
         st.session_state[KEY] = fresh
@@ -68,6 +79,8 @@ def choose() -> state.Source:
             st.error(theme.literal(message))
     if found.kind == "sample":
         st.caption(ABOUT_SAMPLES)
+    if found.kind == "scenes":
+        st.caption(ABOUT_SCENES)
     return found
 
 
@@ -75,6 +88,8 @@ def title(source: state.Source) -> str:
     """Name of a source, for people."""
     if source.kind == "live":
         return "Live imagery from an archive"
+    if source.kind == "scenes":
+        return f"All {len(together())} uploaded scenes together"
     if source.kind == "sample":
         sample = _sample(source.name)
         return f"Example: {sample.title}, {sample.country}"
@@ -83,17 +98,35 @@ def title(source: state.Source) -> str:
 
 
 def pixels_of(source: state.Source) -> Raster | Whole | None:
-    """Pixels of a source: in memory, or an upload that is read by parts; None for an archive."""
+    """Pixels of one image: in memory, or an upload that is read by parts; None for others."""
     if source.kind == "sample":
         return sources.read_sample(source.name)
     return _uploads().get(source.name)
 
 
+def together() -> dict[str, Whole]:
+    """Uploaded scenes that can be mapped together: each block is read from the clearest."""
+    return {key: one for key, one in holdings.now().wholes.items() if key in choice.uploads()}
+
+
+def token(source: state.Source) -> tuple[int, ...]:
+    """Identifies the pixels of a source."""
+    found = together().values() if source.kind == "scenes" else [pixels_of(source)]
+    return tuple(map(id, found))
+
+
+def _extents(source: state.Source) -> list[Window]:
+    if source.kind == "scenes":
+        return [one.extent for one in together().values()]
+    pixels = pixels_of(source)
+    return [] if pixels is None else [pixels.extent]
+
+
 def show_on_map(source: state.Source) -> None:
     """Move the map to a source."""
-    pixels = pixels_of(source)
-    if pixels is not None:
-        latitudes, longitudes = zip(*pixels.extent.outline, strict=True)
+    corners = [corner for extent in _extents(source) for corner in extent.outline]
+    if corners:
+        latitudes, longitudes = zip(*corners, strict=True)
         state.show_bounds(min(latitudes), min(longitudes), max(latitudes), max(longitudes))
 
 
@@ -101,9 +134,9 @@ def _uploads() -> dict[str, Raster | Whole]:
     """What was uploaded, on this page or on Classify, and can be mapped."""
     wholes = holdings.now().wholes
     return {
-        key: wholes.get(key, one)
+        key: wholes[key] if holdings.is_part(one) else one
         for key, one in choice.uploads().items()
-        if key in wholes or (one.has_place and not holdings.is_part(one))
+        if (key in wholes if holdings.is_part(one) else one.has_place)
     }
 
 
@@ -131,18 +164,21 @@ def _fresh_upload() -> state.Source | None:
 
 def picture(source: state.Source) -> list[chart.Layer]:
     """The imagery in true colour, for the map; the latest one is kept."""
-    pixels = pixels_of(source)
-    if pixels is None:
-        return []
-    asked = source, id(pixels)
+    asked = source, token(source)
     kept = st.session_state.get(_PICTURE)
     if kept is None or kept[0] != asked:
-        kept = st.session_state[_PICTURE] = asked, _drawn(pixels)
+        shown = list(together()) if source.kind == "scenes" else []
+        listed = [_uploads()[key] for key in shown[-_MOST_PICTURES:]]
+        images: list[Raster | Whole | None] = [*listed] or [pixels_of(source)]
+        drawn = [layer for number, one in enumerate(images) for layer in _drawn(one, number)]
+        kept = st.session_state[_PICTURE] = asked, drawn
     found: list[chart.Layer] = kept[1]
     return found
 
 
-def _drawn(pixels: Raster | Whole) -> list[chart.Layer]:
+def _drawn(pixels: Raster | Whole | None, number: int) -> list[chart.Layer]:
+    if pixels is None:
+        return []
     try:
         if isinstance(pixels, Whole):
             if pixels.picture is None:
@@ -154,7 +190,7 @@ def _drawn(pixels: Raster | Whole) -> list[chart.Layer]:
         return []  # so near a pole that the web map has no place for it
     return [
         chart.Layer(
-            key="imagery",
+            key=f"imagery {number}",
             name="The imagery in true colour",
             side="under",
             picture=theme.png(drawn.rgba),
@@ -169,7 +205,4 @@ def _sample(name: str) -> Sample:
 
 def drawn(source: state.Source) -> list[chart.Outline]:
     """The outline of the imagery, for the map."""
-    pixels = pixels_of(source)
-    if pixels is None:
-        return []
-    return [chart.Outline(kind="imagery", rings=(pixels.extent.outline,))]
+    return [chart.Outline(kind="imagery", rings=(one.outline,)) for one in _extents(source)]

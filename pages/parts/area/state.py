@@ -15,7 +15,7 @@ import streamlit as st
 from pages.parts.shared import choice
 from pages.parts.shared.links import Place
 
-Kind = Literal["sample", "upload", "live"]
+Kind = Literal["sample", "upload", "scenes", "live"]
 _WIDTH: Final = 340
 """Pixels of the map that a rectangle may fill."""
 _CHOSEN: Final = "area_chosen"
@@ -28,8 +28,8 @@ class Source:
     """Where the pixels of a map come from.
 
     Attributes:
-        kind: a sample, an uploaded image, or an archive.
-        name: of the sample or key of the upload; empty for an archive.
+        kind: a sample, an uploaded image, all uploaded images together, or an archive.
+        name: of the sample or key of the upload; else empty.
     """
 
     kind: Kind

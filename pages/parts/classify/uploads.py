@@ -263,7 +263,7 @@ def _held() -> dict[str, Raster]:
 def _complete() -> set[str]:
     """Keys of the images that need not be read again."""
     wholes = holdings.now().wholes
-    return {k for k, one in _held().items() if k in wholes or not holdings.is_part(one)}
+    return {key for key, one in _held().items() if key in wholes or not one.has_place}
 
 
 def _middle_of(key: str, window: tuple[int, int] | None = None) -> choice.Chosen:
@@ -310,7 +310,7 @@ def _read(
     try:
         raster = upload.read(address=address, cancel=cancel)
         if raster.is_rgb or room is None or raster.data.nbytes <= room:
-            return raster, None
+            return raster, _in_memory(raster, _own(files, address), address)
     except TooLarge:
         pass
     raster = upload.read(Cut(size=holdings.MIDDLE), address=address, cancel=cancel)
@@ -318,6 +318,19 @@ def _read(
     marked = replace(facts, notes=(*facts.notes, holdings.PART))
     whole = None if raster.is_rgb else _whole(facts.source, _own(files, address), address, cancel)
     return replace(raster, provenance=marked), whole
+
+
+def _in_memory(raster: Raster, files: Files, address: str) -> Whole | None:
+    """An image that is in memory, to be mapped together with others."""
+    if raster.is_rgb or not raster.has_place or raster.measured is not None:
+        return None
+    return Whole(
+        title=raster.provenance.source,
+        files=tuple(files),
+        address=address,
+        extent=raster.extent,
+        picture=None,
+    )
 
 
 def _whole(title: str, files: Files, address: str, cancel: threading.Event) -> Whole | None:

@@ -73,15 +73,15 @@ class KeptFile:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Whole:
-    """An uploaded image of which only the middle is in memory: a map reads its files by parts.
+    """An uploaded image with a position on Earth, whose files a map can read by parts.
 
     Attributes:
         title: its name.
         files: its files, each with the name that is unique in the upload.
         address: which image of these files.
         extent: the grid of 10 m that it covers.
-        picture: all of it at a reduced size, RGBA uint8 ``(y, x, 4)`` with its grid; None if it
-            could not be drawn.
+        picture: of an image that does not fit into memory, all of it at a reduced size, RGBA uint8
+            ``(y, x, 4)`` with its grid; None if it could not be drawn.
     """
 
     title: str
@@ -109,7 +109,8 @@ class Holdings:
         uploads: uploaded Sentinel-2 pictures by key.
         pictures: uploaded colour pictures by key.
         fetched: patches from archives by key.
-        wholes: by key, the images of which :attr:`uploads` has the middle only.
+        wholes: the images that are read by parts, by their key in :attr:`uploads`, which may have
+            the middle only.
     """
 
     def __init__(self) -> None:
