@@ -22,7 +22,7 @@ from rasterio.io import MemoryFile
 from landcover.core.bands import ALIGNMENT, L1C_BAND_NAMES, SCL_HIDDEN
 from landcover.core.errors import BadInput
 from landcover.core.projection import crs_of, wkt_of
-from landcover.core.raster import BoolArray, ByteArray, Raster
+from landcover.core.raster import BoolArray, ByteArray, Provenance, Raster
 from landcover.core.window import Cut, Geo, Window, check_projected
 from landcover.io.content import Content
 from landcover.io.guard import (
@@ -123,7 +123,8 @@ def read_scene(scene: Scene, cut: Cut | None = None) -> Raster:
         ((row, col),) = raster.extent.pixels_of([left.west], [left.north])
         raster = raster.window(round(row), round(col), left.width)
     repeated = any(band.place != target.place for band in bands.values())
-    return _with_classes(_described(raster, repeated=repeated), scene)
+    facts = _described(raster.provenance, repeated=repeated)
+    return _with_classes(replace(raster, provenance=facts), scene)
 
 
 def open_scene(scene: Scene) -> PixelSource:
@@ -224,14 +225,12 @@ def _class_reader(scene: Scene, target: _Band) -> Callable[[Part], ByteArray] | 
     return read
 
 
-def _described(raster: Raster, *, repeated: bool) -> Raster:
-    facts = raster.provenance
+def _described(facts: Provenance, *, repeated: bool) -> Provenance:
     steps = ["nearest repetition of the coarser bands to the finest grid"] * repeated
     steps += [facts.resampling] * (facts.resampling != "none")
-    facts = replace(
+    return replace(
         facts, resampling="; ".join(steps) or "none", band_order="names of the band files"
     )
-    return replace(raster, provenance=facts)
 
 
 def _band(scene: Scene, name: str) -> _Band:

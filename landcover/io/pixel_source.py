@@ -16,20 +16,21 @@ import numpy as np
 from landcover.core import limits
 from landcover.core.bands import COMPOSITES, SCL_HIDDEN
 from landcover.core.errors import BadInput
-from landcover.core.raster import ByteArray, Raster
+from landcover.core.raster import ByteArray, Provenance, Raster
 from landcover.core.window import Window
 from landcover.io.content import Content
-from landcover.io.guard import FILE, Part, named, open_raster
+from landcover.io.guard import FILE, GEOTIFF, Part, named, open_raster
 from landcover.io.placing import offset_in, overlap, placed
 from landcover.io.regrid import NO_PLACE, Raw, needed, regrid
 from landcover.io.sampling import PartReader
-from landcover.io.stack import Stack, decided, raster_of, raw_at, raw_of, stack_of
+from landcover.io.stack import Stack, decided, raw_at, raw_of, stack_of, stored_of
+from landcover.io.stored import Stored
 
 __all__ = ["PixelSource", "open_stack"]
 
 
-def _same(raster: Raster) -> Raster:
-    return raster
+def _same(facts: Provenance) -> Provenance:
+    return facts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,7 @@ class PixelSource:
             is none; None if the source has none.
         describe: completes the provenance of what was read.
         block: rows and columns of a block, which is always decoded completely.
+        packed: whether blocks are compressed, so that decoding them takes time.
     """
 
     name: str
@@ -54,8 +56,9 @@ class PixelSource:
     smaller: Callable[[Sequence[str], int], Raw]
     decide: Callable[[], Content]
     classes: Callable[[Part], ByteArray] | None = None
-    describe: Callable[[Raster], Raster] = _same
+    describe: Callable[[Provenance], Provenance] = _same
     block: tuple[int, int]
+    packed: bool = True
 
     @cached_property
     def content(self) -> Content:
@@ -84,7 +87,11 @@ class PixelSource:
         return window
 
     def read(self, window: Window) -> Raster:
-        """Read a rectangle as reflectance.
+        """Read a rectangle as reflectance; see :meth:`stored`."""
+        return self.stored(window).raster()
+
+    def stored(self, window: Window) -> Stored:
+        """Read a rectangle as it is stored.
 
         A million pixels of twelve bands cost about 0.16 s on a core: 0.08 s to unpack deflate, 0.02
         s each to keep them (:mod:`landcover.io.decoded_cells`), to find what is valid, to scale
@@ -105,8 +112,8 @@ class PixelSource:
             raw, classes = self._read(window)
             if classes is not None:
                 raw = replace(raw, valid=raw.valid & ~np.isin(classes, sorted(SCL_HIDDEN)))
-            raster = self.describe(raster_of(raw, self.stack, self.name, content))
-        return raster if classes is None else replace(raster, scl=classes)
+            found = stored_of(raw, self.stack, self.name, content).described(self.describe)
+        return found if classes is None else replace(found, scl=classes)
 
     def picture(self, side: int) -> tuple[ByteArray, Window]:
         """Draw all of the source in true colour.
@@ -127,7 +134,7 @@ class PixelSource:
             raw = content.mask(raw, bands)
             # A raster of reflectance has a projected grid, and this one may be in degrees.
             unplaced = replace(raw, window=replace(raw.window, crs=NO_PLACE))
-            return raster_of(unplaced, self.stack, self.name, content).image(), raw.window
+            return stored_of(unplaced, self.stack, self.name, content).raster().image(), raw.window
 
     def scl(self, window: Window) -> ByteArray | None:
         """Read the scene classification ``(y, x)`` of a rectangle, 0 where there is none."""
@@ -206,6 +213,7 @@ def open_stack(path: Path, name: str) -> PixelSource:
         stack = stack_of(file.header, name)
         fits = file.fits
         rows, cols = file.header.block_shapes[0]
+        packed = file.header.compression is not None or file.header.driver != GEOTIFF
 
     def part(here: Part) -> Raw:
         if not (here[2] and here[3]):
@@ -230,6 +238,7 @@ def open_stack(path: Path, name: str) -> PixelSource:
         smaller=smaller,
         decide=decide,
         block=(int(rows), int(cols)),
+        packed=packed,
     )
 
 

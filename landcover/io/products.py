@@ -8,7 +8,7 @@ from typing import Final
 
 from landcover.core.bands import BAND_NAMES, QUANTIFICATION
 from landcover.core.errors import BadInput
-from landcover.core.raster import Raster
+from landcover.core.raster import Provenance, Raster
 from landcover.core.window import Cut
 from landcover.io.band_files import LABELS_SUFFIX, MAX_BAND_BYTES, is_patch, native_of, to_patch
 from landcover.io.band_stack import Scene, open_scene, read_scene
@@ -37,7 +37,8 @@ def read_safe(source: Source, cut: Cut | None = None) -> Raster:
         BadInput: it is damaged, or has several granules; also as for :func:`read_scene`.
     """
     granule = _only_granule(source)
-    return _stated(read_scene(_granule(source, granule), cut), granule)
+    raster = read_scene(_granule(source, granule), cut)
+    return replace(raster, provenance=_stated(raster.provenance, granule))
 
 
 def open_safe(source: Source) -> PixelSource:
@@ -45,8 +46,8 @@ def open_safe(source: Source) -> PixelSource:
     granule = _only_granule(source)
     opened = open_scene(_granule(source, granule))
 
-    def describe(raster: Raster) -> Raster:
-        return _stated(opened.describe(raster), granule)
+    def describe(facts: Provenance) -> Provenance:
+        return _stated(opened.describe(facts), granule)
 
     return replace(opened, describe=describe)
 
@@ -63,13 +64,12 @@ def _only_granule(source: Source) -> Granule:
     return granule
 
 
-def _stated(raster: Raster, granule: Granule) -> Raster:
+def _stated(facts: Provenance, granule: Granule) -> Provenance:
     """Complete the provenance by the product's metadata."""
-    facts = raster.provenance
     if granule.offset is not None:
         said = facts.scaling.partition(",")[0]
         facts = replace(facts, scaling=f"{said}: {granule.offset_from}")
-    return replace(raster, provenance=replace(facts, scene=granule.name, level=granule.level))
+    return replace(facts, scene=granule.name, level=granule.level)
 
 
 def _granule(source: Source, granule: Granule) -> Scene:

@@ -23,6 +23,7 @@ __all__ = [
     "SIXTEEN_BITS",
     "UNITY",
     "Scaling",
+    "any_empty",
     "darkest",
     "looks_shifted",
     "valid_numbers",
@@ -88,9 +89,25 @@ def valid_numbers(numbers: npt.NDArray[Any], *, shifted: bool = False) -> BoolAr
     of 0 (dark water, deep shadow). If the product has the offset (``shifted``), ESA reserves 0
     for nodata, so a 0 in one band is enough.
     """
-    empty = numbers == NODATA
-    gaps: BoolArray = empty.any(axis=0) if shifted else empty.all(axis=0)
-    return ~gaps
+    return ~(any_empty(numbers) if shifted else _all_empty(numbers))
+
+
+def any_empty(numbers: npt.NDArray[Any]) -> BoolArray:
+    """Pixels ``(y, x)`` whose number is 0 in some band."""
+    found = np.zeros(numbers.shape[1:], dtype=np.bool_)
+    # Band by band: a mask of all bands is as large as half of the numbers.
+    for band in numbers:
+        found |= band == NODATA
+    return found
+
+
+def _all_empty(numbers: npt.NDArray[Any]) -> BoolArray:
+    found = np.ones(numbers.shape[1:], dtype=np.bool_)
+    for band in numbers:
+        found &= band == NODATA
+        if not found.any():  # nearly always after the first band
+            break
+    return found
 
 
 def darkest(values: FloatArray) -> float:

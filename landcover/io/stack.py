@@ -12,7 +12,7 @@ import numpy.typing as npt
 from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
-from landcover.core.bands import ALIGNMENT, NODATA, PATCH_PIXELS, PIXEL_M
+from landcover.core.bands import ALIGNMENT, PATCH_PIXELS, PIXEL_M
 from landcover.core.errors import BadInput
 from landcover.core.raster import BoolArray, Provenance, Raster
 from landcover.core.window import Cut, Window
@@ -47,11 +47,12 @@ from landcover.io.sampling import (
     lattice,
     squares,
 )
-from landcover.io.scaling import UNITY
+from landcover.io.scaling import UNITY, any_empty
 from landcover.io.sidecars import mask_beside
 from landcover.io.stack_header import check_kind, facts_of, stated_scaling
+from landcover.io.stored import Stored
 
-__all__ = ["Stack", "decided", "raster_of", "raw_at", "raw_of", "read_stack", "stack_of"]
+__all__ = ["Stack", "decided", "raw_at", "raw_of", "read_stack", "stack_of", "stored_of"]
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def read_stack(source: Path | bytes, name: str, cut: Cut | None = None) -> Raste
         raw = raw_of(file, stack, part)
         content = _content(file, stack, raw)
         raw = content.mask(raw, stack.order.bands)
-    return raster_of(raw if same else regrid(raw, window), stack, name, content)
+    return stored_of(raw if same else regrid(raw, window), stack, name, content).raster()
 
 
 def stack_of(header: DatasetReader, name: str) -> Stack:
@@ -146,12 +147,12 @@ def _whole(file: RasterFile, stack: Stack, name: str, least: int = PATCH_PIXELS)
         raise _no_data()
     target = stack.target.at_least(least)
     if stack.target.same:
-        return raster_of(raw, stack, name, content).padded(least)
+        return stored_of(raw, stack, name, content).raster().padded(least)
     check_size(target.width, target.height, len(raw.numbers), raw.numbers.itemsize)
     if target == stack.target.window:
-        return raster_of(regrid(raw, target), stack, name, content)
+        return stored_of(regrid(raw, target), stack, name, content).raster()
     raw, measured = regrid_reflected(raw, target)
-    return replace(raster_of(raw, stack, name, content), measured=measured)
+    return replace(stored_of(raw, stack, name, content).raster(), measured=measured)
 
 
 def _no_data() -> BadInput:
@@ -231,8 +232,8 @@ def _sampled(read: PartReader, stack: Stack, *, fits: bool, block: int) -> tuple
     return content, count
 
 
-def raster_of(raw: Raw, stack: Stack, name: str, content: Content) -> Raster:
-    """Convert the valid pixels of a part of a file to reflectance.
+def stored_of(raw: Raw, stack: Stack, name: str, content: Content) -> Stored:
+    """Add to the pixels of a part of a file how they become reflectance, and where they are from.
 
     Args:
         raw: the pixels, on the grid of the result.
@@ -241,14 +242,15 @@ def raster_of(raw: Raw, stack: Stack, name: str, content: Content) -> Raster:
         content: how the file is read.
     """
     facts = stack.stated.facts
-    zeros = int(((raw.numbers == NODATA).any(axis=0) & raw.valid).sum())
+    zeros = int((any_empty(raw.numbers) & raw.valid).sum())
     notes = stack.order.notes + facts.notes + content.notes + _grid_notes(stack.target)
     if zeros and content.scaling is not UNITY:
         notes += (f"{zeros} pixels have DN 0 in some band, taken as a reflectance of 0",)
     placed = raw.window.crs != NO_PLACE
-    return Raster(
-        data=content.scaling.apply(raw.numbers, raw.valid),
+    return Stored(
+        numbers=raw.numbers,
         valid=raw.valid,
+        scaling=content.scaling,
         crs=crs_name(raw.window) if placed else None,
         transform=raw.window.transform if placed else None,
         pixel_m=float(PIXEL_M),

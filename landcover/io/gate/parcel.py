@@ -1,6 +1,8 @@
 """Rasters on their way from a worker: their facts as JSON, their arrays in a file.
 
-The file is mapped into memory, not read, so that pixels which nobody looks at need no memory. The
+The file is mapped into memory, not read, so that pixels which nobody looks at need no memory.
+Digital numbers are handed over as they are stored, and become reflectance in the program: they are
+half as large, and a worker would fill new memory with reflectance only to write it to a file. The
 program does not trust what a worker states: shapes and the file's size must agree.
 """
 
@@ -21,12 +23,15 @@ import numpy.typing as npt
 from landcover.core import limits
 from landcover.core.errors import BadInput
 from landcover.core.raster import Provenance, Raster
+from landcover.io.scaling import Scaling
+from landcover.io.stored import Stored
 
 __all__ = ["MAPPED_FROM", "held_bytes", "pack", "pack_array", "unpack", "unpack_array"]
 
 MAPPED_FROM: Final = 4_000_000
 """Bytes from which arrays stay in their file; smaller ones are copied into memory."""
 _LAYERS: Final = ("valid", "scl", "measured")
+_REFLECTANCE: Final = np.dtype("<f4")
 
 _held = 0
 _lock: Final = RLock()  # a finaliser may run inside _reserve
@@ -37,17 +42,20 @@ def held_bytes() -> int:
     return _held
 
 
-def pack(raster: Raster, file: Path) -> dict[str, Any]:
+def pack(raster: Raster | Stored, file: Path) -> dict[str, Any]:
     """Write a raster's arrays to a file, and give its facts as JSON-ready values."""
-    layers = {name: getattr(raster, name) for name in _LAYERS}
+    layers = {name: getattr(raster, name, None) for name in _LAYERS}
+    pixels = raster.numbers if isinstance(raster, Stored) else raster.data
     with file.open("wb") as out:
-        for band in raster.data:
+        for band in pixels:
             out.write(np.ascontiguousarray(band).data.cast("B"))
         for layer in layers.values():
             if layer is not None:
                 out.write(np.ascontiguousarray(layer).view(np.uint8).data.cast("B"))
     return {
-        "shape": list(raster.data.shape),
+        "shape": list(pixels.shape),
+        "type": pixels.dtype.str,
+        "scaling": asdict(raster.scaling) if isinstance(raster, Stored) else None,
         "layers": [name for name, layer in layers.items() if layer is not None],
         "bands": list(raster.bands),
         "provenance": asdict(raster.provenance),
@@ -68,7 +76,8 @@ def unpack(facts: dict[str, Any], file: Path) -> Raster:
     shape = tuple(int(n) for n in facts["shape"])
     bands, rows, cols = shape
     names = [str(name) for name in facts["layers"] if name in _LAYERS]
-    pixels = bands * rows * cols * 4
+    kind = _kind(facts)
+    pixels = bands * rows * cols * kind.itemsize
     data = _bytes_of(file, pixels + len(names) * rows * cols)
     layers: dict[str, Any] = {}
     for number, name in enumerate(names):
@@ -79,8 +88,13 @@ def unpack(facts: dict[str, Any], file: Path) -> Raster:
     listed = {name: tuple(facts_of[name]) for name in ("missing_bands", "notes")}
     acquired = facts["acquired"]
     transform = facts["transform"]
+    numbers = data[:pixels].view(kind).reshape(shape)
+    if facts["scaling"] is not None:
+        numbers = _reflectance(numbers, layers["valid"], facts["scaling"])
+    elif kind != _REFLECTANCE:
+        raise TypeError(kind)
     return Raster(
-        data=data[:pixels].view(np.float32).reshape(shape),
+        data=numbers,
         bands=tuple(map(str, facts["bands"])),
         provenance=Provenance(**{**facts_of, **listed}),
         crs=facts["crs"],
@@ -100,11 +114,36 @@ def pack_array(values: npt.NDArray[Any], file: Path) -> dict[str, Any]:
 
 def unpack_array(facts: dict[str, Any], file: Path) -> npt.NDArray[Any]:
     """The array that :func:`pack_array` wrote; raises as :func:`unpack`."""
-    kind = np.dtype(str(facts["type"]))
+    kind = _kind(facts)
     shape = tuple(int(n) for n in facts["shape"])
+    return _bytes_of(file, math.prod(shape) * kind.itemsize).view(kind).reshape(shape)
+
+
+def _kind(facts: dict[str, Any]) -> np.dtype[Any]:
+    kind = np.dtype(str(facts["type"]))
     if kind.hasobject:
         raise TypeError(kind)
-    return _bytes_of(file, math.prod(shape) * kind.itemsize).view(kind).reshape(shape)
+    return kind
+
+
+def _reflectance(
+    numbers: npt.NDArray[Any], valid: npt.NDArray[np.bool_], stated: dict[str, Any]
+) -> npt.NDArray[np.float32]:
+    """Numbers as reflectance; it counts as held, as it would if it stayed in the file."""
+    scaling = Scaling(float(stated["scale"]), float(stated["offset"]), "")
+    if numbers.dtype.kind not in "iuf":
+        raise TypeError(numbers.dtype)
+    size = numbers.size * _REFLECTANCE.itemsize
+    if size < MAPPED_FROM:
+        return scaling.apply(numbers, valid)
+    _reserve(size)
+    try:
+        found = scaling.apply(numbers, valid)
+    except BaseException:
+        _release(size)
+        raise
+    weakref.finalize(found, _release, size)
+    return found
 
 
 def _bytes_of(file: Path, size: int) -> npt.NDArray[np.uint8]:

@@ -78,7 +78,7 @@ def _describe(values: dict[str, Any], _: Path) -> dict[str, Any]:
 
 
 def _rectangle(values: dict[str, Any], out: Path) -> dict[str, Any]:
-    return parcel.pack(_opened(values).read(_window(values)), out)
+    return parcel.pack(_opened(values).stored(_window(values)), out)
 
 
 def _picture(values: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -119,9 +119,10 @@ def _opened(values: dict[str, Any]) -> PixelSource:
             found = readers.open_file(values["source"], folder)
         if found is None:
             raise BadInput(f"There is no file '{shown(values['source'])}': check its name.")
-        name = hashlib.sha256(key.encode()).hexdigest()[:16]
-        cells = DecodedCells(found.part, found.stack, found.block, folder, name)
-        found = replace(found, part=cells)
+        if found.packed:
+            name = hashlib.sha256(key.encode()).hexdigest()[:16]
+            cells = DecodedCells(found.part, found.stack, found.block, folder, name)
+            found = replace(found, part=cells)
     while len(_kept) >= _MOST_KEPT:
         del _kept[next(iter(_kept))]
     _kept[key] = found

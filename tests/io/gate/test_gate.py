@@ -29,6 +29,8 @@ from landcover.core.raster import Provenance, Raster
 from landcover.core.window import Cut
 from landcover.io import sources
 from landcover.io.gate import frames, parcel, pool
+from landcover.io.scaling import SHIFTED
+from landcover.io.stored import Stored
 
 
 def write_stack(path: Path, side: int, value: int = 1000) -> Path:
@@ -369,7 +371,44 @@ def test_a_raster_arrives_unchanged(tmp_path: Path) -> None:
         assert getattr(back, name) == getattr(raster, name)
 
 
-@pytest.mark.parametrize("change", [{"shape": [12, 31, 18]}, {"shape": [1]}, {"layers": []}])
+@pytest.mark.parametrize("kind", ["uint16", "int16", "float32"])
+@pytest.mark.parametrize("side", [31, 2000])
+def test_numbers_as_stored_arrive_as_their_reflectance(
+    tmp_path: Path, kind: str, side: int
+) -> None:
+    random = np.random.default_rng(6)
+    stored = Stored(
+        numbers=random.integers(0, 20_000, (12, side, 97)).astype(kind),
+        valid=random.random((side, 97)) > 0.1,
+        scaling=SHIFTED,
+        bands=BAND_NAMES,
+        provenance=Provenance(source="a.tif", notes=("a",)),
+        crs="EPSG:32633",
+        transform=(10.0, 0.0, 4e5, 0.0, -10.0, 5.3e6),
+        pixel_m=10.0,
+        acquired=datetime(2020, 2, 3, 4, 5, 6, tzinfo=UTC),
+        scl=random.integers(0, 12, (side, 97), dtype=np.uint8),
+    )
+    file, before = tmp_path / "arrays", parcel.held_bytes()
+    facts = json.loads(json.dumps(parcel.pack(stored, file)))
+    assert file.stat().st_size == stored.numbers.nbytes + 2 * side * 97
+    back, expected = parcel.unpack(facts, file), stored.raster()
+    for name in ("data", "valid", "scl"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(expected, name))
+    for name in ("bands", "crs", "transform", "pixel_m", "acquired", "provenance"):
+        assert getattr(back, name) == getattr(expected, name)
+    large = back.data.nbytes >= parcel.MAPPED_FROM
+    assert large == (side == 2000)
+    assert (parcel.held_bytes() - before >= back.data.nbytes) == large
+    del back
+    gc.collect()
+    assert parcel.held_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"shape": [12, 31, 18]}, {"shape": [1]}, {"layers": []}, {"type": "<u2"}, {"type": "O"}],
+)
 def test_an_answer_that_does_not_fit_its_file_is_refused(
     tmp_path: Path, change: dict[str, object]
 ) -> None:
