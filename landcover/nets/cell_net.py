@@ -153,7 +153,9 @@ class CellNet(nn.Module):
         for each in maps:
             yield _to_cells(each, rows, columns)
         for each in maps:
-            yield _to_cells(each.square(), rows, columns)
+            # New memory costs more than the arithmetic. A map of cells is its own mean, and stays.
+            free = torch.is_inference_mode_enabled() and each.shape[2] > rows
+            yield _to_cells(each.square_() if free else each.square(), rows, columns)
 
     def classify(self, moments: Tensor) -> Tensor:
         """Compute logits ``(n, class)`` from moments over a patch, ``(n, channel)``."""

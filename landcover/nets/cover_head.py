@@ -36,7 +36,7 @@ _LANDS: Final = next(k for k, name in enumerate(CLASS_NAMES) if name.endswith(" 
 """Number of classes before those of water, which are the last."""
 _MOST_SIDE: Final = 15
 _MOST_CHANNELS: Final = 20_000
-_AT_ONCE: Final = 600
+_AT_ONCE: Final = 300
 """Cells whose statistics are computed together: as many as the processor's cache holds."""
 
 
@@ -145,22 +145,30 @@ class CoverHead(nn.Module):
 
     def class_logits(self, cells: Tensor, wet: Tensor | None = None) -> Tensor:
         """Compute logits ``(n, class, y, x)`` of the 19 classes, which covers are groups of."""
-        rows = max(1, _AT_ONCE // cells.shape[3])
-        parts = [self._sums(part) for part in torch.split(cells, rows, dim=2)]
-        sums = torch.cat(parts, dim=2)
+        flat = cells.permute(0, 2, 3, 1).flatten(0, 2)
+        sums = flat.new_empty(len(flat), len(self.weight), dtype=torch.float)
+        # Instead of the statistics, the weights are standardised, and a variance is clipped before
+        # its root is taken: each pass over the cells that is saved is a tenth of the work.
+        low, least = (self.mean - self.clip * self.std).chunk(2)
+        high, most = (self.mean + self.clip * self.std).chunk(2)
+        least, most = _variance(least), _variance(most)
+        weight = (self.weight / self.std).T
+        constant = -(self.mean @ weight)
+        of_mean, of_deviation = weight.contiguous().chunk(2)
+        for own, out in zip(torch.split(flat, _AT_ONCE), torch.split(sums, _AT_ONCE), strict=True):
+            mean, square = own.float().chunk(2, dim=1)
+            variance = torch.addcmul(square, mean, mean, value=-1.0)
+            deviation = variance.clamp_(least, most).add_(_FLOOR).sqrt_()
+            out[:] = torch.addmm(constant, mean.clamp(low, high), of_mean)
+            out.addmm_(deviation, of_deviation)
+        sums = sums.view(len(cells), *cells.shape[2:], -1).permute(0, 3, 1, 2)
         found = gathered(sums, self.sides) + self.bias.view(1, -1, 1, 1)
         return found if self.water is None else found + self.water.classes(cells, wet)
 
-    def _sums(self, cells: Tensor) -> Tensor:
-        """Weigh the standardised statistics of cells, ``(n, side * class, y, x)``."""
-        half, scale = self.channels // 2, 1.0 / self.std
-        sums = cells.new_zeros(len(cells), len(self.weight), cells[0, 0].numel(), dtype=torch.float)
-        for part, values in enumerate(statistics(cells)):
-            own = slice(part * half, (part + 1) * half)
-            factor, offset = scale[own], -self.mean[own] * scale[own]
-            known = values.flatten(2).mul_(factor[:, None]).add_(offset[:, None])
-            sums += self.weight[:, own] @ known.clamp_(-self.clip, self.clip)
-        return sums.view(*sums.shape[:2], *cells.shape[2:])
+
+def _variance(deviation: Tensor) -> Tensor:
+    """The variance of which :func:`statistics` makes a deviation; none is below 0."""
+    return (deviation.clamp(min=0.0).square() - _FLOOR).clamp(min=0.0)
 
 
 def gathered(sums: Tensor, sides: Sequence[int]) -> Tensor:
@@ -215,7 +223,7 @@ def statistics(cells: Tensor) -> tuple[Tensor, Tensor]:
     """Means and standard deviations in each cell, new tensors, float32 ``(n, channel/2, y, x)``."""
     mean, square = cells.float().chunk(2, dim=1)
     std = torch.addcmul(square, mean, mean, value=-1.0).clamp_(min=0.0).add_(_FLOOR).sqrt_()
-    return mean.clone(memory_format=torch.contiguous_format), std.contiguous()
+    return mean.clone(), std
 
 
 def averaged(values: Tensor, side: int) -> Tensor:

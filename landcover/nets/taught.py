@@ -35,6 +35,9 @@ _MOST_BLOCKS: Final = 16
 _ALIGNED: Final = 16
 """Pixels in a cell of the coarsest map of squares."""
 _WIDEST: Final = 96
+_LENGTH: Final = 12.0
+"""Length of the features of each pixel."""
+_SHORTEST: Final = 1e-12
 _COARSER: Final = (2, 4, 8, 2, 2)
 """Pixels of the bands along a pixel of each map."""
 
@@ -68,7 +71,12 @@ class _Block(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """``(n, inputs, y, x)`` to ``(n, outputs, y, x)``."""
-        return torch.relu(self.skip(features) + self.path(features))
+        found, skipped = self.path(features), self.skip(features)
+        if torch.is_inference_mode_enabled():
+            # New memory for maps of this size costs more than the arithmetic.
+            added: Tensor = found.add_(skipped).relu_()
+            return added
+        return torch.relu(found + skipped)
 
 
 class TaughtNet(CellNet):
@@ -185,7 +193,7 @@ class TaughtNet(CellNet):
         above = F.interpolate(net["from_coarse"](coarse), scale_factor=2.0)[:, :, :rows, :columns]
         joined = middle + above
         joined = fine + F.interpolate(net["from_middle"](joined), scale_factor=2.0)
-        features = 12.0 * F.normalize(net["features"](net["joined"](joined)), dim=1)
+        features = _of_length(net["features"](net["joined"](joined)), _LENGTH)
         return fine, middle, coarse, net["covers"](features), features
 
 
@@ -193,6 +201,13 @@ def _means_of_squares(pixels: Tensor) -> Tensor:
     """Average squares of 2 × 2 pixels; pooling takes three times as long on a CPU."""
     rows = pixels[:, :, 0::2] + pixels[:, :, 1::2]
     return (rows[..., 0::2] + rows[..., 1::2]).mul(0.25)
+
+
+def _of_length(features: Tensor, length: float) -> Tensor:
+    """Bring the features of each pixel, ``(n, channel, y, x)``, to the same length."""
+    own = torch.linalg.vector_norm(features, dim=1, keepdim=True)
+    scale = length / own.clamp(min=_SHORTEST)
+    return features.mul_(scale) if torch.is_inference_mode_enabled() else features * scale
 
 
 def _level(inputs: int, outputs: int, blocks: int) -> nn.Sequential:
