@@ -91,6 +91,8 @@ def unpack(facts: dict[str, Any], file: Path) -> Raster:
     numbers = data[:pixels].view(kind).reshape(shape)
     if facts["scaling"] is not None:
         numbers = _reflectance(numbers, layers["valid"], facts["scaling"])
+        # Views would keep all of the file mapped.
+        layers = {name: layer.copy() for name, layer in layers.items()}
     elif kind != _REFLECTANCE:
         raise TypeError(kind)
     return Raster(
