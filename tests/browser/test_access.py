@@ -116,6 +116,20 @@ def test_models(page: Page, app: str, scheme: str, width: int) -> None:
 
 
 @views(("dark", 400))
+def test_train_and_teach_as_they_open(page: Page, own_app: str, scheme: str, width: int) -> None:
+    show(page, scheme, width)
+    page.goto(f"{own_app}/train")
+    example = page.get_by_role("button", name="Try it with the six example patches")
+    expect(example).to_be_visible(timeout=90_000)
+    example.click()
+    expect(page.get_by_text("3 train, 1 validation and 1 test patches")).to_be_visible()
+    assert violations(page) == []
+    steps.open_page(page, "Teach")
+    expect(page.get_by_text("There are no corrections yet")).to_be_visible(timeout=90_000)
+    assert violations(page) == []
+
+
+@views(("dark", 400))
 def test_experiments(page: Page, own_app: str, scheme: str, width: int) -> None:
     show(page, scheme, width)
     page.goto(f"{own_app}/experiments?run=model:landcover-cnn")

@@ -29,6 +29,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield tmp_path
 
 
+@pytest.mark.slow
 def test_a_run_is_read_downloaded_compared_removed_and_brought_back(
     page: Page, home: Path, own_app: str, outside: list[str]
 ) -> None:

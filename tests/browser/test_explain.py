@@ -62,6 +62,7 @@ def test_maps_appear_and_are_downloaded(page: Page, app: str, outside: list[str]
     assert steps.no_other_than_the_satellite_layer(outside)
 
 
+@pytest.mark.slow
 def test_a_painted_cloud_changes_the_result_by_keyboard_and_is_reset(page: Page, app: str) -> None:
     open_explain(page, app)
     slider = page.get_by_role("slider", name="Opacity of a painted cloud")

@@ -110,7 +110,7 @@ def test_five_answers_are_corrected_a_model_adapted_and_all_is_undone(
     assert steps.no_other_than_the_satellite_layer(outside)
 
 
-@views(("dark", 400))
+@views()
 def test_correcting_and_teaching_are_accessible(
     page: Page, app: str, scheme: str, width: int
 ) -> None:

@@ -49,6 +49,7 @@ def start(page: Page, epochs: int) -> None:
     expect(steps.heading(page, f"{MODEL} ")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_short_training_is_watched_and_its_model_used(
     page: Page, home: Path, own_app: str, outside: list[str]
 ) -> None:
@@ -105,7 +106,7 @@ def test_a_run_outlives_its_browser_and_a_server_that_is_killed(page: Page, home
     assert seen < 300
 
 
-@views(("dark", 400))
+@views()
 def test_it_is_accessible(page: Page, home: Path, own_app: str, scheme: str, width: int) -> None:
     show(page, scheme, width)
     open_example(page, own_app)
