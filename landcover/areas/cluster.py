@@ -18,7 +18,8 @@ import logging
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from concurrent.futures import CancelledError
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
@@ -112,17 +113,20 @@ class DaskExecutor:
         if not indices:
             return
         with ExitStack() as stack:
+            stack.enter_context(_quiet())
             client = self._connected(stack)
             running: dict[Any, Index] = {}
             waiting = list(reversed(indices))
             # Sent once, not with every block: it may hold the pixels of an upload.
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Sending large graph")  # once is not too much
-                sent = client.submit(_same, task, key=f"landcover-{task.key[:16]}", pure=True)
+                with self._reached():
+                    sent = client.submit(_same, task, key=f"landcover-{task.key[:16]}", pure=True)
             try:
                 while waiting or running:
                     progress.check(cancel)
-                    self._submit(client, task.key, sent, waiting, running)
+                    with self._reached():
+                        self._submit(client, task.key, sent, waiting, running)
                     for future in self._finished(client, running):
                         index = running.pop(future)
                         found = self._result(future)
@@ -130,6 +134,14 @@ class DaskExecutor:
                         yield index, found
             finally:
                 _quietly(lambda: client.cancel(list(running)))
+
+    @contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Say in a sentence that the scheduler is gone, whatever Dask raises then."""
+        try:
+            yield
+        except (CancelledError, OSError):  # the first one also when its blocks are lost with it
+            raise _lost(self.address) from None
 
     def _connected(self, stack: ExitStack) -> Client:
         from distributed import Client, LocalCluster  # noqa: PLC0415 - slow to import
@@ -189,11 +201,10 @@ class DaskExecutor:
         """Wait a moment for blocks, and return those that have ended."""
         from distributed import wait  # noqa: PLC0415 - slow to import
 
-        try:
+        with self._reached(), suppress(TimeoutError):
             wait(list(running), timeout=_POLL_SECONDS, return_when="FIRST_COMPLETED")
-        except TimeoutError:
-            if client.status == "closed":
-                raise _lost(self.address) from None
+        if client.status == "closed":
+            raise _lost(self.address)
         return [future for future in running if future.done()]
 
     def _result(self, future: Any) -> BlockMap:  # noqa: ANN401 - Dask has no types
@@ -218,14 +229,28 @@ class DaskExecutor:
                 f"A worker cannot run this program ({type(error).__name__}): install the same "
                 "version of landcover on each worker."
             ) from None
+        except CancelledError:
+            raise _lost(self.address) from None
         except (OSError, TimeoutError, RuntimeError) as error:
-            if type(error).__name__ in ("CancelledError", "FutureCancelledError"):
-                raise _lost(self.address) from None
             raise BadInput(
                 f"A block failed on the cluster ({type(error).__name__}): check the logs of the "
                 "workers; what is finished is kept."
             ) from None
         return found
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask from printing tracebacks of connections that it lost; we say what is wrong."""
+    names = [name for name in logging.root.manager.loggerDict if name.startswith("distributed")]
+    before = {name: logging.getLogger(name).level for name in names}
+    try:
+        for name in names:
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
 
 
 def _same(task: MapTask) -> MapTask:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -84,6 +86,37 @@ def test_a_cluster_reports_the_users_errors_and_stops(
     stop.set()
     with pytest.raises(Cancelled):
         list(blocks)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_killed_is_one_sentence_and_nothing_is_lost(
+    sample: Raster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    with contextlib.ExitStack() as stack:
+        own = []
+        for words in (
+            ["dask_scheduler", "--port", address.rpartition(":")[2], "--no-dashboard"],
+            ["dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"],
+        ):
+            command = [sys.executable, "-m", f"distributed.cli.{words[0]}", *words[1:]]
+            own.append(subprocess.Popen(command, cwd=tmp_path, **quiet))
+            stack.callback(own[-1].wait)
+            stack.callback(own[-1].kill)
+        task = task_of(sample)
+        executor = DaskExecutor(address=address, seconds=60)
+        parts = parts_of(task, tmp_path)
+        blocks = finished_blocks(task, parts, executor)
+        first, _ = next(blocks)
+        capfd.readouterr()
+        own[0].kill()
+        with pytest.raises(BadInput, match=f"{address} is gone: start it again"):
+            list(blocks)
+        assert capfd.readouterr().err == ""
+    assert first.index in parts.open()
 
 
 def test_a_scheduler_that_is_not_there_is_one_sentence(sample: Raster) -> None:
