@@ -31,6 +31,10 @@ MEMORY_BYTES: Final = 1_000_000_000
 FIRST_SPEED: Final = 4.0
 """Square kilometres a second that are expected before a map was made on this computer."""
 _MADE: Final = "area_request"
+_MOST_SPEEDS: Final = 50
+_speeds: Final[dict[str, float]] = {}
+"""Model → square kilometres a second that were read for the latest map with it. Jobs write it,
+which have no session, so it is not one of Streamlit's caches."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,20 +246,18 @@ def facts(request: Request) -> pd.DataFrame:
     return pd.DataFrame([[name, text] for name, text in rows.items()], columns=["What", "How much"])
 
 
-@st.cache_resource
-def _speeds() -> dict[str, float]:
-    return {}
-
-
 def speed(model: str) -> float:
     """Square kilometres a second that were read for the latest map with a model here."""
-    return _speeds().get(model, FIRST_SPEED)
+    return _speeds.get(model, FIRST_SPEED)
 
 
 def note_speed(model: str, km2: float, seconds: float) -> None:
     """Keep how fast a map was made."""
     if km2 > 0 and seconds > 0:
-        _speeds()[model] = km2 / seconds
+        _speeds.pop(model, None)
+        _speeds[model] = km2 / seconds
+        while len(_speeds) > _MOST_SPEEDS:  # sessions bring models of their own
+            del _speeds[next(iter(_speeds))]
 
 
 def duration(seconds: float) -> str:
