@@ -473,6 +473,22 @@ def test_uploaded_scenes_are_mapped_together(
     assert area_page.selectbox(key="area_source").value.kind != "scenes"
 
 
+def test_the_parts_of_a_map_in_two_zones_are_told_apart(area_page: AppTest, tmp_path: Path) -> None:
+    scenes = [
+        write_stack(tmp_path / f"{name}_2017-09-24.tif", read_sample(name))
+        for name in ("finland-lake", "austria-fields")
+    ]
+    upload(area_page, *scenes)
+    area_page.selectbox(key="area_source").select(state.Source("scenes")).run()
+    finish(press(area_page, "Map this area"))
+    zones = {f"UTM zone {int(result.crs[-2:])} north" for result in made(area_page).results}
+    assert len(zones) == 2
+    assert {one.value for one in area_page.subheader} >= {f"In {zone}" for zone in zones}
+    downloads = [one.label for one in area_page.get("download_button")]
+    assert {f"Hectares as CSV, {zone}" for zone in zones} <= set(downloads)
+    assert len(set(downloads)) == len(downloads)
+
+
 def test_an_upload_stays_while_other_pages_are_visited(
     area_map: MapStandIn, browser_map: MapStandIn, little_memory: Path, tmp_path: Path
 ) -> None:

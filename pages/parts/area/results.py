@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.areas.table import AreaRow
     from pages.parts.area.mapping import Mapping
 
+_UTM: Final = re.compile(r"EPSG:32([67])(\d\d)")
 ABOUT_HECTARES: Final = (
     "“On the map” counts the cells of 80 m. “Corrected” allows for the errors that were measured "
     "at places with known covers (Olofsson et al. 2014), with an interval of 95 %. Where the data "
@@ -42,7 +44,7 @@ def _hectares(made: Mapping) -> None:
         return
     for result in made.results:
         if len(made.results) > 1:
-            elements.subheading(result.facts.source)
+            elements.subheading(f"In {_zone(result.crs)}")
         covers = [row for row in result.rows if row.windows is None]
         if covers:
             class_link.table(_areas(covers), "Cover", hide_index=True)
@@ -55,6 +57,14 @@ def _hectares(made: Mapping) -> None:
             with st.expander("In how many windows each class is present"):
                 class_link.table(_windows(present), "Class", hide_index=True)
                 st.caption(ABOUT_WINDOWS)
+
+
+def _zone(crs: str) -> str:
+    """Name of the coordinate reference system of a part of a map that crosses UTM zones."""
+    found = _UTM.fullmatch(crs)
+    if found is None:
+        return "another coordinate reference system"
+    return f"UTM zone {int(found[2])} {'north' if found[1] == '6' else 'south'}"
 
 
 def _areas(rows: Sequence[AreaRow]) -> pd.DataFrame:
@@ -114,8 +124,9 @@ def _downloads(made: Mapping) -> None:
         for number, (result, (name, figure)) in enumerate(
             zip(made.results, made.figures.items(), strict=True)
         ):
+            where = f", {_zone(result.crs)}" if len(made.results) > 1 else ""
             st.download_button(
-                "Hectares as CSV",
+                f"Hectares as CSV{where}",
                 result.written.table.read_bytes,
                 f"{stem}-{result.written.table.name}",
                 "text/csv",
@@ -124,7 +135,7 @@ def _downloads(made: Mapping) -> None:
                 on_click="ignore",
             )
             st.download_button(
-                "Figure as PNG",
+                f"Figure as PNG{where}",
                 figure,
                 f"{stem}-{name}",
                 "image/png",
