@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,19 @@ PATCHES = {"setattr", "getattr", "delattr", "hasattr", "object", "patch"}
 
 def modules(package: str) -> list[Path]:
     return sorted((ROOT / package).rglob("*.py"))
+
+
+@cache
+def nodes_of(code: str) -> tuple[ast.AST, ...]:
+    """All parts of a file; most tests below look at the same files."""
+    return tuple(ast.walk(ast.parse(code)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _parsed_code_is_not_kept() -> Iterator[None]:
+    """Millions of parts would slow the other tests down."""
+    yield
+    nodes_of.cache_clear()
 
 
 def private(dotted: str) -> bool:
@@ -87,7 +101,7 @@ def test_pages_name_their_pictures_and_charts() -> None:
         f"{path.relative_to(ROOT).as_posix()}: {ast.unparse(node.func)}"
         for path in [*modules("pages"), ROOT / "app.py"]
         if path.name != "elements.py"
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for node in nodes_of(path.read_text(encoding="utf-8"))
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in own
@@ -120,10 +134,20 @@ WRITES = {
 """Modules that write files without :mod:`landcover.core.files`."""
 
 
+WRITERS = {
+    *("open", "write_text", "write_bytes", "touch", "mkstemp", "mkdtemp", "save_file"),
+    *("NamedTemporaryFile", "TemporaryDirectory", "copyfile", "copytree"),
+}
+"""Functions that write a file; ``open`` does so in some modes."""
+
+
 def own_writes(code: str) -> Iterator[str]:
     """Find calls that write a file in place, or make a temporary one."""
-    for node in ast.walk(ast.parse(code)):
-        if not isinstance(node, ast.Call):
+    for node in nodes_of(code):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute | ast.Name):
+            continue
+        last = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id
+        if last not in WRITERS:
             continue
         name = ast.unparse(node.func)
         texts = [
@@ -132,10 +156,7 @@ def own_writes(code: str) -> Iterator[str]:
             for each in ast.walk(argument)
             if isinstance(each, ast.Constant) and isinstance(each.value, str)
         ]
-        last = name.rpartition(".")[2]
-        writes = last in {"write_text", "write_bytes", "touch", "mkstemp", "mkdtemp", "save_file"}
-        writes |= last in {"NamedTemporaryFile", "TemporaryDirectory", "copyfile", "copytree"}
-        writes |= last == "open" and any(re.fullmatch(r"[rwaxbt+]*[wax+][bt+]*", t) for t in texts)
+        writes = last != "open" or any(re.fullmatch(r"[rwaxbt+]*[wax+][bt+]*", t) for t in texts)
         writes |= name == "os.open" and "O_CREAT" in code
         if writes and not name.startswith("files."):
             yield name
@@ -163,6 +184,8 @@ def test_ways_of_writing_are_found(code: str, found: list[str]) -> None:
     assert list(own_writes(code)) == found
 
 
+OF_A_NAME = re.compile(r"from_|to_|is_|linear_units|units_factor|wkt|data")
+"""The last part of what OF_A_CRS matches, since it takes long to print all attributes."""
 PROJECTING = {"rasterio.warp", "pyproj", "osgeo"}
 OF_A_CRS = re.compile(
     r"(CRS\.from_\w+)|(.*\bcrs\.(to_\w+|is_\w+|linear_units\w*|units_factor|wkt|data))"
@@ -171,14 +194,16 @@ OF_A_CRS = re.compile(
 
 def projecting(code: str) -> Iterator[str]:
     """Find the uses of GDAL's functions for coordinates, which raise many kinds of errors."""
-    for node in ast.walk(ast.parse(code)):
+    for node in nodes_of(code):
         match node:
             case ast.Import(names=names):
                 yield from (a.name for a in names if a.name in PROJECTING)
             case ast.ImportFrom(module=str(module), names=names):
                 wanted = {module, *(f"{module}.{a.name}" for a in names)}
                 yield from sorted(wanted & PROJECTING)
-            case ast.Attribute() if OF_A_CRS.fullmatch(ast.unparse(node)):
+            case ast.Attribute(attr=name) if OF_A_NAME.match(name) and OF_A_CRS.fullmatch(
+                ast.unparse(node)
+            ):
                 yield ast.unparse(node)
 
 
@@ -221,17 +246,19 @@ WIDGETS = {
 
 def unchecked_widgets(code: str) -> Iterator[str]:
     """Find calls of widgets whose values nobody checks, and selections in tables and charts."""
-    for node in ast.walk(ast.parse(code)):
+    for node in nodes_of(code):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            of = ast.unparse(node.func.value)
-            if node.func.attr in WIDGETS and of not in {"widgets", "patch_link"}:
-                yield f"{of}.{node.func.attr}"
-            yield from (f"on_select of {of}" for word in node.keywords if word.arg == "on_select")
+            selects = [word for word in node.keywords if word.arg == "on_select"]
+            if node.func.attr in WIDGETS or selects:
+                of = ast.unparse(node.func.value)
+                if node.func.attr in WIDGETS and of not in {"widgets", "patch_link"}:
+                    yield f"{of}.{node.func.attr}"
+                yield from (f"on_select of {of}" for _ in selects)
 
 
 def read_by_key(code: str) -> Iterator[str]:
     """Find keys of widgets whose values are read from the session past the check."""
-    nodes = list(ast.walk(ast.parse(code)))
+    nodes = nodes_of(code)
     calls = [n for n in nodes if isinstance(n, ast.Call) and isinstance(n.func, ast.Attribute)]
     keys = {
         ast.unparse(word.value)
@@ -242,8 +269,8 @@ def read_by_key(code: str) -> Iterator[str]:
     }
     for node in nodes:
         match node:
-            case ast.Subscript(value=value, slice=key, ctx=ast.Load()) if (
-                ast.unparse(value) == "st.session_state" and ast.unparse(key) in keys
+            case ast.Subscript(value=ast.Attribute() as value, slice=key, ctx=ast.Load()) if (
+                keys and ast.unparse(value) == "st.session_state" and ast.unparse(key) in keys
             ):
                 yield ast.unparse(node)
 
@@ -314,8 +341,11 @@ def test_json_from_outside_has_one_reader() -> None:
         name
         for package in ("landcover", "pages")
         for path in modules(package)
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"json.load", "json.loads"}
+        for node in nodes_of(path.read_text(encoding="utf-8"))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"load", "loads"}
+        and ast.unparse(node.func) in {"json.load", "json.loads"}
         if (name := path.relative_to(ROOT).as_posix()) not in READS_OWN_JSON
     }
     assert found == set()

@@ -51,8 +51,8 @@ STRIP: Final = 240
 _HALF: Final = 0.5
 _FLOAT_BYTES: Final = 4
 _OTHER_BYTES: Final = 110
-"""Memory for each pixel of a block besides that for its cells: twelve bands, also as stored, checks,
-and what is summed over windows. Measured: 172 bytes in all with landcover-area."""
+"""Memory for each pixel of a block besides that for its cells: twelve bands, also as stored,
+checks, and what is summed over windows. Measured: 172 bytes in all with landcover-area."""
 
 
 @dataclass(frozen=True, kw_only=True)

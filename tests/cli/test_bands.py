@@ -24,6 +24,7 @@ DEVICE = ("--device", "cpu")
 THREE = ("B02", "B03", "B04")
 SIX = (*THREE, "B8A", "B11", "B12")
 TEN = tuple(name for name in BAND_NAMES if name not in ("B01", "B09"))
+MORE = ((*THREE, "B08"), SIX, TEN)
 
 
 def write_sample(folder: Path, bands: tuple[str, ...]) -> Path:
@@ -36,7 +37,7 @@ def write_sample(folder: Path, bands: tuple[str, ...]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("bands", [THREE, (*THREE, "B08"), SIX, TEN])
+@pytest.mark.parametrize("bands", [THREE, *(pytest.param(b, marks=pytest.mark.slow) for b in MORE)])
 def test_a_stack_of_a_few_bands_gets_the_default_model_with_what_it_gives_up(
     bands: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -75,10 +76,10 @@ def test_a_stack_of_a_few_bands_is_explained(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path, out = write_sample(tmp_path, THREE), tmp_path / "why.png"
-    command = ["explain", str(path), "--label", "Arable land", "--method", "fine-cam"]
+    command = ["explain", str(path), "--label", "Arable land", "--model", "landcover-cnn"]
     assert main([*command, "--out", str(out), "--json", *DEVICE]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["explanation"]["model"] == "landcover-mosaic@B02+B03+B04"
+    assert record["explanation"]["model"] == "landcover-cnn@B02+B03+B04"
     assert out.stat().st_size > 10_000
     assert "faithfulness" not in record["explanation"] or not record["explanation"]["faithfulness"]
 

@@ -31,14 +31,16 @@ from landcover.nets.taught import TaughtNet
 from tests.support import tiny
 from tests.support.examples import sampled
 
+SMALL = "landcover-cnn"
+"""The shipped net that is explained in the least time."""
 WATER = "Inland waters"
 COMPLETE = ("integrated-gradients", "fine-cam")
 """The methods whose attributions add up to the score's change."""
 
 
-@pytest.fixture(scope="module")
-def cnn() -> Model:
-    return registry.default().load(registry.DEFAULT_MODEL, "cpu")
+@pytest.fixture(scope="module", params=sampled([SMALL, registry.DEFAULT_MODEL], [SMALL]))
+def cnn(request: pytest.FixtureRequest) -> Model:
+    return registry.default().load(request.param, "cpu")
 
 
 @pytest.fixture(scope="module")

@@ -26,10 +26,7 @@ def test_each_band_is_in_one_group() -> None:
 
 
 def test_band_and_group_evidence_is_the_fall_of_the_score() -> None:
-    model, patch = (
-        registry.default().load(registry.DEFAULT_MODEL, "cpu"),
-        read_sample("finland-lake"),
-    )
+    model, patch = registry.default().load("landcover-cnn", "cpu"), read_sample("finland-lake")
     found = attribute_bands(model, patch, WATER)
     pixels = model.tensor(patch)[None]
     column = model.card.classes.index(WATER)

@@ -33,7 +33,7 @@ CLEAR_SCENES = (
 
 @pytest.fixture(scope="module")
 def model() -> Model:
-    return registry.default().load()
+    return registry.default().load("landcover-cnn")
 
 
 @pytest.fixture(scope="module")

@@ -58,10 +58,10 @@ def test_a_resample_has_the_metrics_of_its_patches(*, exclusive: bool, places: i
     assert len(counted) > 3
     groups = None if places is None else np.arange(60) % places
     found = resample(
-        truth, probability, HALF, resamples=8, seed=3, groups=groups, exclusive=exclusive
+        truth, probability, HALF, resamples=3, seed=3, groups=groups, exclusive=exclusive
     )
     random = np.random.default_rng(3)
-    for k in range(8):
+    for k in range(3):
         if groups is None:
             rows = random.integers(60, size=60)
         else:

@@ -139,6 +139,7 @@ def test_a_model_that_is_written_to_waits(models: Registry) -> None:
     store.rename(models, "old", "new")
 
 
+@pytest.mark.slow
 def test_a_killed_renaming_leaves_the_old_model_or_the_new_one(
     models: Registry, tmp_path: Path
 ) -> None:

@@ -30,6 +30,7 @@ from landcover.trust.result import Result
 from landcover.trust.verdict import ALL_PASSED, Finding, Quality, Verdict
 from landcover.trust.wording import outcome
 from tests.support import tiny
+from tests.support.examples import sampled
 
 FOUND = ("Inland waters", "Coniferous forest")
 GOOD = Quality(nodata_fraction=0.0, cloud_fraction=None, warnings=(), abstained=False)
@@ -243,7 +244,7 @@ def test_surrogates_in_a_file_name_can_be_printed() -> None:
     assert text.plain("b\udce9ton\n.tif") == "b?ton�.tif"
 
 
-@pytest.mark.parametrize("method", [None, *explanation.METHODS])
+@pytest.mark.parametrize("method", sampled([None, *explanation.METHODS], [None, "grad-cam"]))
 def test_the_figure_shows_picture_and_attribution(patch: Raster, method: str | None) -> None:
     model = tiny.tiny_model()
     found = explanation.explain(model, patch, FOUND[0], method) if method else None

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -171,26 +173,55 @@ def write_raster(
 ) -> Path:
     """Write bands as a lossless file; ``place`` is the corner and the side of a pixel."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    x, y, side = place
     stack = numbers[None] if numbers.ndim == 2 else numbers
+    shape, dtype = stack.shape, stack.dtype.name
     jp2 = path.suffix == ".jp2"
-    options = {"QUALITY": "100", "REVERSIBLE": "YES"} if jp2 else {"compress": "deflate"}
-    with rasterio.open(
-        path,
-        "w",
-        driver="JP2OpenJPEG" if jp2 else "GTiff",
-        width=stack.shape[2],
-        height=stack.shape[1],
-        count=stack.shape[0],
-        dtype=stack.dtype,
-        crs=crs,
-        transform=Affine(side, 0, x, 0, -side, y),
-        **options,
-    ) as raster:
-        raster.write(stack)
-        if tags:
-            raster.update_tags(**tags)
+    path.write_bytes(
+        _encoded(
+            stack.tobytes(),
+            shape=shape,
+            dtype=dtype,
+            crs=crs,
+            place=place,
+            tags=tuple(tags.items()),
+            jp2=jp2,
+        )
+    )
     return path
+
+
+@lru_cache(maxsize=200)
+def _encoded(
+    numbers: bytes,
+    *,
+    shape: tuple[int, ...],
+    dtype: str,
+    crs: str,
+    place: tuple[float, float, float],
+    tags: tuple[tuple[str, str], ...],
+    jp2: bool,
+) -> bytes:
+    """A file of bands; most products of tests have the same, and encoding one takes long."""
+    x, y, side = place
+    options = {"QUALITY": "100", "REVERSIBLE": "YES"} if jp2 else {"compress": "deflate"}
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / ("bands.jp2" if jp2 else "bands.tif")
+        with rasterio.open(
+            path,
+            "w",
+            driver="JP2OpenJPEG" if jp2 else "GTiff",
+            width=shape[2],
+            height=shape[1],
+            count=shape[0],
+            dtype=dtype,
+            crs=crs,
+            transform=Affine(side, 0, x, 0, -side, y),
+            **options,
+        ) as raster:
+            raster.write(np.frombuffer(numbers, dtype).reshape(shape))
+            if tags:
+                raster.update_tags(**dict(tags))
+        return path.read_bytes()
 
 
 def _product(safe: Safe, listed: Sequence[str]) -> str:

@@ -17,6 +17,7 @@ from tools.hostile.kills import Job, Say, run_job
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs processes of POSIX")
 
 
+@pytest.mark.slow
 def test_a_few_kills_lose_nothing_and_leave_nothing() -> None:
     command = [sys.executable, "-m", "tools.hostile.kills", "--short"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

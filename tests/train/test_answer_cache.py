@@ -148,6 +148,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_next_run_goes_on(teacher: DynamicWorld, tmp_path: Path) -> None:
     folder = tmp_path / "answers"
     given = [sys.executable, "-c", KILLED, str(tmp_path / "t.npz"), str(folder)]

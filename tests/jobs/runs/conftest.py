@@ -1,4 +1,4 @@
-"""The data set of the tests of runs."""
+"""What the tests of runs share."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import runs
+from tests.support.scales import one_patch_for_scales
+
+__all__ = ["one_patch_for_scales", "root"]
 
 
 @pytest.fixture(scope="module")

@@ -58,6 +58,18 @@ def weights(run: Run) -> dict[str, torch.Tensor]:
     return load_file(run.folder / folder.MODEL_FOLDER / "weights.safetensors")
 
 
+def test_a_fit_ends_as_a_model_of_the_user(root: Path) -> None:
+    started = control.start(runs.order(root, model="class-prior", settings={}, epochs=None))
+    assert started.state in record.ACTIVE
+    run = runs.wait(started.id)
+    assert (run.state, run.error, run.model) == ("finished", "", "mine"), record.log_of(run.id)
+    assert registry.default().load("mine", "cpu").card.training["n"] == 12
+    assert record.all_runs() == (run,)
+    runs.wait(run.id, lambda _: not folder.runner_lives())
+    assert record.log_of(run.id).endswith("Added to your models as 'mine'.\n")
+
+
+@pytest.mark.slow
 def test_a_training_ends_as_a_model_of_the_user(root: Path) -> None:
     started = control.start(runs.order(root))
     assert started.state in record.ACTIVE

@@ -14,7 +14,6 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from landcover.io.samples import read_sample
 from tests.browser.steps import write_stack
 from tests.support.app_server import serve
-from tests.support.examples import sampled
 from tests.support.websocket_client import Client, open_client
 
 SECRET = "canary-of-the-server"
@@ -100,7 +99,8 @@ def said_nothing(client: Client, path: Path) -> None:
         assert str(path.parent) not in text
 
 
-@pytest.mark.parametrize("page", sampled(["", "area", "explain", "models", "teach"], [""]))
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["", "area", "explain", "models", "teach"])
 def test_values_of_widgets(app: str, canary: Path, page: str) -> None:
     async def attempt() -> None:
         async with open_client(app) as client:

@@ -6,6 +6,7 @@ import asyncio
 import re
 from pathlib import Path
 
+import pytest
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
 from landcover.adapt import geojson
@@ -54,6 +55,7 @@ def test_a_visitor_is_told_nothing_of_another(app: str, tmp_path: Path) -> None:
     asyncio.run(visit())
 
 
+@pytest.mark.slow
 def test_a_visitor_is_taught_nothing_by_another(app: str) -> None:
     async def visit() -> None:
         async with open_client(app) as one, open_client(app) as other:

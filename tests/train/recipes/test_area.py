@@ -20,7 +20,7 @@ from landcover.models.model import load_model
 from landcover.nets.mosaic import Mosaic
 from landcover.nets.taught import TaughtNet
 from landcover.train.frozen_head import fit_to_answers
-from landcover.train.recipes import area, model_folder
+from landcover.train.recipes import area
 from landcover.train.recipes.area import Settings, lean, settings
 from landcover.train.recipes.order import Order
 from landcover.train.recipes.table import make, patch_fit
@@ -49,7 +49,6 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
     """An order for few composites, without maps of explanations."""
     path = tmp_path / "config.json"
     path.write_text(replace(settings(Order()), composites=2).to_json())
-    monkeypatch.setattr(model_folder, "SCALE_PATCHES", 1)
     monkeypatch.setattr("landcover.explain.explanation.METHODS", {})
     return Order(
         config_file=path,

@@ -22,7 +22,6 @@ from landcover.models.card import WEIGHTS_FILE
 from landcover.models.model import load_model
 from landcover.nets import efficientnet_lite0
 from landcover.train.configuration import TrainConfig
-from landcover.train.recipes import model_folder
 from landcover.train.recipes.bigearthnet import RECIPES, configuration
 from landcover.train.recipes.model_folder import packed, rounded
 from landcover.train.recipes.order import Order
@@ -38,12 +37,6 @@ SMALL = {
     "batch": 4,
     "validate_every": 1,
 }
-
-
-@pytest.fixture(autouse=True)
-def one_patch_for_scales(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure attribution scales on one patch: they are not tested here and take long."""
-    monkeypatch.setattr(model_folder, "SCALE_PATCHES", 1)
 
 
 @pytest.fixture
@@ -175,6 +168,7 @@ def test_a_fit_on_both_splits_keeps_the_choices_made_on_validation(
     assert both.selection == alone.selection
 
 
+@pytest.mark.slow
 def test_a_net_of_some_bands_selects_them_from_a_patch(dataset: Dataset, tmp_path: Path) -> None:
     name = "landcover-cnn-rgb"
     make(name, dataset, tmp_path / "m", small(name, tmp_path))

@@ -20,7 +20,7 @@ from landcover.nets.mosaic import Mosaic
 from landcover.nets.spectral_lite0 import SpectralLite
 from landcover.nets.taught import TaughtNet
 from landcover.train import class_frequencies
-from landcover.train.recipes import lessons, model_folder, mosaic, mosaic_parts
+from landcover.train.recipes import lessons, mosaic, mosaic_parts
 from landcover.train.recipes.mosaic_parts import Parts, settings
 from landcover.train.recipes.order import Order
 from landcover.train.recipes.table import make
@@ -72,7 +72,6 @@ def order(tmp_path: Path) -> Order:
 def small(monkeypatch: pytest.MonkeyPatch, order: Order) -> Parts:
     parts = tiny_parts(order)
     monkeypatch.setattr(mosaic_parts, "settings", lambda _: parts)
-    monkeypatch.setattr(model_folder, "SCALE_PATCHES", 1)
     monkeypatch.setattr("landcover.explain.explanation.METHODS", {})
     return parts
 

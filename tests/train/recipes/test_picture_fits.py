@@ -48,6 +48,7 @@ def order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Order:
     return Order(config_file=path, seed=3, device="cpu")
 
 
+@pytest.mark.slow
 def test_the_net_is_fitted_to_each_fold_and_predicts_the_others(
     store: RgbStore, order: Order, tmp_path: Path
 ) -> None:

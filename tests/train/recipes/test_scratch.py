@@ -11,7 +11,7 @@ import pytest
 
 from landcover.core.errors import BadInput
 from landcover.datasets import open_any
-from landcover.train.recipes import bigearthnet, eurosat, model_folder, mosaic_parts, table
+from landcover.train.recipes import bigearthnet, eurosat, mosaic_parts, table
 from landcover.train.recipes.build import RANDOM_WEIGHTS
 from landcover.train.recipes.order import Order
 from landcover.train.state import Weights
@@ -23,7 +23,6 @@ SCRATCH = Order(scratch=True)
 def test_the_card_says_that_training_started_from_random_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_folder, "SCALE_PATCHES", 1)
     name, out, file = "landcover-cnn", tmp_path / "out", tmp_path / "config.json"
     other = replace(bigearthnet.RECIPES[name], summary="A net.", initial=_missing, start="ImageNet")
     monkeypatch.setitem(bigearthnet.RECIPES, name, other)

@@ -12,7 +12,6 @@ from landcover.core.classes import CLASS_NAMES
 from landcover.datasets import open_dataset
 from landcover.models.model import load_model
 from landcover.nets.timm_import import load_timm
-from landcover.train.recipes import model_folder
 from landcover.train.recipes.bigearthnet import configuration
 from landcover.train.recipes.order import Order
 from landcover.train.recipes.table import make
@@ -28,7 +27,6 @@ BACKBONE = "mobilenetv3_small_050.lamb_in1k"
 def test_a_trunk_is_trained_from_published_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_folder, "SCALE_PATCHES", 1)
     torch.manual_seed(2)
     state = load_timm("The test").create_model(BACKBONE).state_dict()
     looks = [
