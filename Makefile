@@ -12,11 +12,13 @@
 
 VENV   := .venv
 BIN    := $(VENV)/bin
+# Modules are compiled when they are first imported: to compile all of torch took half of the time.
+PIP    := -m pip install --quiet --disable-pip-version-check --no-compile
 HOST   ?= 127.0.0.1
 PORT   ?= 8501
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all coverage check docs tools-of-tests bench hostile fuzz live lock audit setup clean
+.PHONY: help run test test-all coverage check docs ready stac-server tools-of-tests bench hostile fuzz live lock audit setup clean
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -26,18 +28,18 @@ $(BIN)/python:
 
 # A marker file for each requirements file, so that an unchanged set-up is skipped.
 $(VENV)/.app: $(BIN)/python requirements.txt requirements-basemap.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-basemap.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python $(PIP) -r requirements.txt
+	$(BIN)/python $(PIP) --no-deps -r requirements-basemap.txt
+	$(BIN)/python $(PIP) --no-deps --editable .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python $(PIP) -r requirements-dev.txt
 	touch $@
 
 # MLflow, an extra of the app that only the long tests need.
 $(VENV)/.mlflow: $(VENV)/.dev requirements-mlflow.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-mlflow.txt
+	$(BIN)/python $(PIP) -r requirements-mlflow.txt
 	touch $@
 
 static/tiles: $(VENV)/.app
@@ -58,10 +60,15 @@ check: $(VENV)/.dev
 docs: $(VENV)/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-# A browser, and a real catalogue to search. Without them, tests are skipped or use recordings.
-tools-of-tests:
-	bash tools/find_browser.sh $(BIN)/python
+# A real catalogue to search, and a browser. Without them, tests use recordings or are skipped. One
+# after the other, because both may install packages of the system.
+stac-server: $(BIN)/python
 	bash tools/stac_server.sh $(VENV)-stac
+
+tools-of-tests: $(VENV)/.dev stac-server
+	bash tools/find_browser.sh $(BIN)/python
+
+ready: setup check docs tools-of-tests
 
 # Two kinds of tests run separately: browser tests, one file a worker, because some files have servers
 # of their own; and tests that start processes, because a pool of them once died next to another
@@ -74,12 +81,15 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 WORKERS := --numprocesses=auto --max-worker-restart=0
 MAIN := $(PYTEST) $(WORKERS) --dist=worksteal --ignore=tests/browser --ignore=$(POOL)
 
-test: setup check docs tools-of-tests
+# What comes before the tests is done two at a time.
+test:
+	$(MAKE) --jobs=2 ready
 	$(MAIN) -m "not slow"
 	$(PYTEST) -m "not slow" $(POOL)
 	$(PYTEST) $(WORKERS) --dist=loadfile -m "not slow" tests/browser
 
-test-all: setup check docs tools-of-tests $(VENV)/.mlflow
+test-all: $(VENV)/.mlflow
+	$(MAKE) --jobs=2 ready
 	$(MAIN) --hypothesis-profile=all
 	$(PYTEST) --hypothesis-profile=all $(POOL)
 	$(PYTEST) $(WORKERS) --dist=loadfile tests/browser
@@ -93,7 +103,7 @@ coverage: setup $(VENV)/.dev $(VENV)/.mlflow tools-of-tests
 # Other readers of imagery to compare with, separate from the app's packages.
 $(VENV)-bench/.done: requirements-bench.txt
 	bash tools/make_venv.sh $(VENV)-bench
-	$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	$(VENV)-bench/bin/python $(PIP) -r requirements-bench.txt
 	touch $@
 
 bench: setup $(VENV)/.dev $(VENV)-bench/.done
@@ -109,9 +119,9 @@ hostile: setup $(VENV)/.dev
 # The fuzzer, with the app's packages, separate from them.
 $(VENV)-fuzz/.done: requirements-fuzz.txt requirements.txt requirements-basemap.txt
 	bash tools/make_venv.sh $(VENV)-fuzz
-	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-basemap.txt
-	$(VENV)-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	$(VENV)-fuzz/bin/python $(PIP) -r requirements.txt
+	$(VENV)-fuzz/bin/python $(PIP) --no-deps -r requirements-basemap.txt
+	$(VENV)-fuzz/bin/python $(PIP) -r requirements-fuzz.txt
 	touch $@
 
 SECONDS ?= 600
@@ -124,7 +134,7 @@ live: $(VENV)/.app
 # What looks at the app's packages from outside has an environment of its own.
 $(VENV)-audit/.done: requirements-audit.txt
 	bash tools/make_venv.sh $(VENV)-audit
-	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-audit.txt
+	$(VENV)-audit/bin/python $(PIP) -r requirements-audit.txt
 	touch $@
 
 lock: $(VENV)-audit/.done

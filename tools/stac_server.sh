@@ -37,7 +37,7 @@ find_postgis || install_postgis || give_up "PostgreSQL with PostGIS could not be
 if ! cmp -s "$wanted" "$venv/.stac"; then
   [ -x "$venv/bin/python" ] || bash "$here/make_venv.sh" "$venv" ||
     give_up "an environment for the STAC API could not be made"
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$wanted" ||
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-compile -r "$wanted" ||
     give_up "the STAC API could not be installed"
   cp "$wanted" "$venv/.stac"
 fi
