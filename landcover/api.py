@@ -33,7 +33,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
 
 from landcover.areas import mapping
-from landcover.areas.area_file import read_area
+from landcover.areas.area_file import Area, as_area, read_area
 from landcover.areas.cluster import executor_of
 from landcover.areas.imagery import Dates, imagery_of
 from landcover.areas.memory import DEFAULT_MEMORY
@@ -147,7 +147,7 @@ def map_area(
     source: str | Path,
     out: str | Path,
     *,
-    area: str | Path | None = None,
+    area: Area | str | Path | None = None,
     model: str | None = None,
     step: int = DEFAULT_STEP,
     memory: float = DEFAULT_MEMORY / 1e9,
@@ -162,8 +162,8 @@ def map_area(
         source: a GeoTIFF or JPEG 2000 stack, a SAFE product, a folder, zip or catalogue of one or
             many scenes, the name of a sample, or an archive such as ``"earth-search"``.
         out: the file of the presence, which ends with ``.tif``; the others lie beside it.
-        area: a GeoJSON, GeoPackage or KML file, or ``"WEST,SOUTH,EAST,NORTH"`` in degrees (WGS
-            84); None for all of the source.
+        area: a GeoJSON, GeoPackage or KML file, ``"WEST,SOUTH,EAST,NORTH"`` in degrees (WGS 84),
+            or what :func:`read_area` returned; None for all of the source.
         model: name or folder of a model; None for the usual one.
         step: pixels of 10 m from one window of 1200 m to the next, a multiple of 8.
         memory: gigabytes that the work may use.
@@ -175,7 +175,7 @@ def map_area(
     """
     path, name = Path(out), str(source)
     mapping.check_out(path)
-    where = None if area is None else read_area(area if isinstance(area, Path) else str(area))
+    where = as_area(area)
     day = _day(near) if isinstance(near, str) else near
     spec = imagery_of(name, area=where, dates=Dates(near=day))
     prepared = mapping.prepare(

@@ -20,7 +20,7 @@ from landcover.core.text import place_text
 from landcover.io.gate import pool
 from landcover.io.guard import shown
 
-__all__ = ["Area", "read_area"]
+__all__ = ["Area", "as_area", "read_area"]
 
 _RADIUS_KM: Final = 6371.0088
 
@@ -94,6 +94,15 @@ def read_area(source: str | Path | bytes, *, name: str = "", cancel: Event | Non
         found = _read({"path": str(path.absolute()), "name": path.name}, size, cancel)
         return replace(found, file=path)
     return _read({"path": None, "text": source, "name": "the area"}, len(source), cancel)
+
+
+def as_area(area: Area | str | Path | None) -> Area | None:
+    """An area that is given as such, or as for :func:`read_area`; None for none.
+
+    Raises:
+        BadInput: it cannot be used.
+    """
+    return area if area is None or isinstance(area, Area) else read_area(area)
 
 
 def _is_file(text: str) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from threading import Event
 
-from landcover.areas.area_file import Area
+from landcover.areas.area_file import Area, as_area
 from landcover.areas.hectares import LEAST_PATCHES
 from landcover.areas.job import Executor, LocalExecutor, open_mapper
 from landcover.areas.memory import DEFAULT_MEMORY, check_memory
@@ -28,7 +29,7 @@ def change_between(
     a: str,
     b: str,
     *,
-    area: Area | None = None,
+    area: Area | str | Path | None = None,
     model: str | None = None,
     threshold: float = THRESHOLD,
     memory: int = DEFAULT_MEMORY,
@@ -41,7 +42,8 @@ def change_between(
     Args:
         a: an image as for :func:`landcover.areas.imagery.imagery_of`, or the cover of a map.
         b: the same of another date.
-        area: the area, if both are images; None for all of the first one.
+        area: the area, or what :func:`landcover.areas.area_file.read_area` reads, if both are
+            images; None for all of the first one.
         model: name or path, if both are images; None for the usual one of maps.
         threshold: probability of a change from which it is shown.
         memory: bytes that the blocks may use.
@@ -71,7 +73,7 @@ def change_between(
             "two maps that were made with the same model and area."
         )
     else:
-        pair, notes = _mapped(a, b, area, model, memory, executor, report, cancel)
+        pair, notes = _mapped(a, b, as_area(area), model, memory, executor, report, cancel)
     record = _record(pair[0].facts)
     if record is None:
         found = compare(*pair, threshold=threshold)

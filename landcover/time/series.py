@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from threading import Event
 from typing import Final
 
 import numpy as np
 
 from landcover.areas import hectares, legend
-from landcover.areas.area_file import Area
+from landcover.areas.area_file import Area, as_area
 from landcover.areas.hectares import CELL_HA
 from landcover.areas.job import Executor, LocalExecutor, open_mapper
 from landcover.areas.memory import DEFAULT_MEMORY, check_memory
@@ -88,7 +89,7 @@ def series_of(
     sources: Sequence[str | Shot],
     *,
     at: tuple[float, float] | None = None,
-    area: Area | None = None,
+    area: Area | str | Path | None = None,
     model: str | None = None,
     step: int = DEFAULT_STEP,
     frames: bool = False,
@@ -103,7 +104,8 @@ def series_of(
         sources: images of the dates, in any order: as for
             :func:`landcover.areas.imagery.imagery_of`, or open already.
         at: latitude and longitude (WGS 84 degrees) of the centre of a window of 1200 m.
-        area: an area; without it and ``at``, all of the first image.
+        area: an area, or what :func:`landcover.areas.area_file.read_area` reads; without it and
+            ``at``, all of the first image.
         model: name or path of the model; None for the usual one of maps.
         step: pixels from window to window, a multiple of 8.
         frames: whether to read pictures for an animation.
@@ -123,6 +125,7 @@ def series_of(
             f"A series has at most {most} dates, and these are {len(sources)}: choose fewer."
         )
     check_memory(memory)
+    area = as_area(area)
     shots, failed = _open(sources, cancel)
     if not shots:
         why = f" ({failed[0][0]}: {failed[0][1]})" if failed else ""

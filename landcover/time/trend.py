@@ -72,7 +72,8 @@ class Trend:
         """
         name = plain(what)
         if self.kind == "few dates":
-            return f"{name}: {_dates(self.dates)} with a value are too few for a trend."
+            verb = "is" if self.dates == 1 else "are"
+            return f"{name}: {_dates(self.dates)} with a value {verb} too few for a trend."
         if self.kind == "season":
             return (
                 f"{name}: all {self.dates} dates lie within a year, so their course is that of a "

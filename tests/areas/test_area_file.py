@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rasterio.crs import CRS
 
-from landcover.areas.area_file import Area, read_area
+from landcover.areas.area_file import Area, as_area, read_area
 from landcover.core import limits
 from landcover.core.errors import BadInput, LandcoverError
 from landcover.core.projection import project
@@ -268,6 +268,14 @@ def test_each_fault_has_one_sentence(text: str, said: str) -> None:
             read_area(source)
         assert str(caught.value).count(": ") >= 1
         assert "<file>" not in str(caught.value)
+
+
+def test_an_area_may_be_given_in_any_form(tmp_path: Path) -> None:
+    path = tmp_path / "valley.geojson"
+    path.write_text(geojson(SQUARE))
+    area = as_area(path)
+    assert area == as_area(str(path)) == as_area(area) == read_area(path)
+    assert as_area(None) is None
 
 
 def test_a_mistyped_name_of_a_file_is_named() -> None:

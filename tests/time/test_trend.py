@@ -48,6 +48,7 @@ def test_a_gap_does_not_count_as_a_date() -> None:
     assert found.dates == 3
     assert found.kind == "few dates"
     assert "3 dates with a value are too few" in found.sentence("Water", "ha")
+    assert "1 date with a value is too" in trend_of(yearly(1), [1.0]).sentence("Water", "ha")
 
 
 def test_chance_is_no_trend() -> None:
