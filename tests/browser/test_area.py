@@ -151,3 +151,27 @@ def test_the_blocks_of_a_map_are_computed_on_a_cluster_of_this_machine(page: Pag
         open_page(page, url)
         map_it(page)
         page.close()
+
+
+@pytest.mark.slow
+def test_an_upload_larger_than_memory_is_mapped_after_visits_to_other_pages(
+    page: Page, tmp_path: Path
+) -> None:
+    scene = tmp_path / "valley_2017-09-24.tif"
+    steps.write_stack(scene, read_sample("finland-lake"), (11, 11))
+    with serve(environment={"LANDCOVER_LIMIT_SAMPLES": str(12 * 1250 * 1250)}) as url:
+        frame = open_page(page, url)
+        expect(frame.locator("img.lc-area-under")).to_have_count(1)
+        page.get_by_text("Upload Sentinel-2 imagery").click()
+        page.locator("input[type=file]").first.set_input_files(scene)
+        size = page.get_by_role("cell", name="174.2 km²")
+        expect(size).to_be_visible(timeout=90_000)
+        steps.idle(page)
+        for name in ("Teach", "Area"):
+            page.get_by_role("link", name=name, exact=True).first.click()
+            steps.idle(page)
+        expect(size).to_be_visible(timeout=90_000)
+        expect(frame.locator("img.lc-area-under")).to_have_count(1)
+        map_it(page)
+        expect(page.get_by_text("174.2 km² in")).to_be_visible()
+        page.close()
