@@ -448,6 +448,28 @@ def test_an_upload_is_listed_until_it_is_taken_back(
     assert area_page.selectbox(key="area_source").value.kind == "upload"
 
 
+def test_an_older_upload_makes_room_and_is_named(
+    area_map: MapStandIn,  # noqa: ARG001 - it must be in place first
+    browser_map: MapStandIn,  # noqa: ARG001 - as above
+    little_memory: Path,  # noqa: ARG001 - as above
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    older = write_stack(tmp_path / "older_2017-09-24.tif", EXAMPLE, (3, 3))
+    newer = write_stack(tmp_path / "newer_2018-09-24.tif", later(), (3, 3))
+    most = max(older.stat().st_size, newer.stat().st_size) * 3 // 2
+    monkeypatch.setenv(f"{limits.PREFIX}SESSION_UPLOAD_BYTES", str(most))
+    app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    upload(app, older)
+    app.switch_page(str(ROOT / "pages" / "area.py")).run().run()
+    upload(app, newer)
+    assert not app.exception
+    assert "The files of older_2017-09-24.tif made room" in texts(app)
+    options = app.selectbox(key="area_source").options
+    assert "newer_2018-09-24.tif" in options
+    assert "older_2017-09-24.tif" not in options
+
+
 def test_uploaded_scenes_are_mapped_together(
     area_page: AppTest, area_map: MapStandIn, tmp_path: Path
 ) -> None:

@@ -28,7 +28,7 @@ ABOUT_PICTURES: Final = (
     f"Colour pictures: PNG, JPEG or a GeoTIFF of three bytes a pixel with at least {SIDE} × {SIDE} "
     "pixels of about 10 m; a model for colour pictures assigns one of ten land covers."
 )
-STAY: Final = "The files stay on this computer."
+STAY: Final = "The files stay on the computer that runs the app."
 _SEEN: Final = "classify_files_seen"
 _TOUCHED: Final = "classify_files_touched"
 """State key of whether the user has changed the field's files since they were read."""

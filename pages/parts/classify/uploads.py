@@ -38,6 +38,8 @@ QUICK_S: float = 1.5
 """Seconds for which the page waits for the files; then it goes on, and shows the progress."""
 _POLL_S: Final = 0.01
 JOB: Final = "classify_upload_job"
+_GONE: Final = "classify_upload_gone"
+"""State key of the titles of images whose files were removed to make room."""
 
 Files = Sequence[tuple[str, KeptFile]]
 """The files by unique names."""
@@ -81,7 +83,10 @@ def begin(files: Sequence[UploadedFile], removed: Collection[str] = ()) -> None:
     try:
         held.remove_files(removed)
         new = sum(file.size for file in files if file.file_id not in held.files)
+        before = dict(held.wholes)
         held.keep_only([file.file_id for file in files], new)
+        gone = [one.title for key, one in before.items() if key not in held.wholes]
+        st.session_state[_GONE] = gone
         for file in files:
             held.keep_file(file.file_id, file.name, file.getbuffer())
         kept = [held.files[file.file_id] for file in files]
@@ -205,7 +210,13 @@ def show_progress() -> bool:
 
 
 def show_failures() -> None:
-    """Show what could not be read, if several images were uploaded."""
+    """Show what could not be read, if several images were uploaded, and what made room for them."""
+    if gone := st.session_state.get(_GONE):
+        st.info(
+            f"The files of {theme.literal(', '.join(gone))} made room for the new ones: upload "
+            "them again to map all of them.",
+            icon=":material/delete_sweep:",
+        )
     entries = _entries()
     failed = [entry for entry in entries if entry.why]
     if failed and len(entries) > 1:
