@@ -72,7 +72,7 @@ class WindowGrid:
         for number, out in enumerate(found):
             row = self.first + number * self.step
             torch.mm(across, own[row : row + _WINDOW].sum(dim=0), out=out)
-        return found
+        return found.div_(_WINDOW**2)  # afterwards, so that a mean of ones is one
 
     def moments(self, cells: Tensor, weights: Tensor | None) -> Tensor:
         """Average the cells with data over each window, ``(window, channel)``.
@@ -99,7 +99,7 @@ class WindowGrid:
         return values.T.reshape(values.shape[1], self.rows, self.columns)
 
     def _across(self, columns: int) -> Tensor:
-        """The weight of each column of cells in each column of windows of summed rows."""
+        """1 where a column of cells is in a column of windows, else 0, ``(window, cell)``."""
         place = torch.arange(columns)[None] - self.first
         place = place - self.step * torch.arange(self.columns)[:, None]
-        return ((place >= 0) & (place < _WINDOW)).float().div_(_WINDOW**2)
+        return ((place >= 0) & (place < _WINDOW)).float()
