@@ -189,10 +189,13 @@ def _check_size(window: Window) -> None:
 
 
 def _elsewhere(area: Area | None, covers: Sequence[BaseGeometry]) -> BadInput:
-    west, south, east, north = shapely.union_all(list(covers)).bounds
+    whole = shapely.union_all(list(covers))
+    west, south, east, north = whole.bounds
     there = f"{place_text(south, west)} to {place_text(north, east)}"
     where = "" if area is None else f" ({area.where})"
-    return BadInput(
-        f"The area{where} does not overlap the imagery ({there}): give an area inside it, or other "
-        "imagery."
-    )
+    remedy = "give an area inside it, or other imagery"
+    if area is not None:
+        exchanged = shapely.transform(area.geometry, lambda pairs: pairs[:, ::-1])
+        if shapely.intersects(exchanged, whole):
+            remedy = "its latitudes and longitudes seem to be exchanged, so give longitudes first"
+    return BadInput(f"The area{where} does not overlap the imagery ({there}): {remedy}.")

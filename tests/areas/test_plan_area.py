@@ -84,6 +84,12 @@ def test_an_area_elsewhere_is_refused_with_both_extents() -> None:
     assert plans_of(box(14.9, 47.3, 15.5, 47.8), grids)
 
 
+def test_an_area_with_latitudes_first_is_told_so() -> None:
+    grids = Grids((tile("EPSG:32633", 399_960, 5_300_040),))
+    with pytest.raises(BadInput, match="seem to be exchanged, so give longitudes first"):
+        plans_of(box(47.3, 14.5, 47.4, 14.6), grids)
+
+
 def test_what_is_not_mapped_of_an_area_is_said() -> None:
     grids = Grids((tile("EPSG:32633", 399_960, 5_300_040),))
     inside = Area(wkb=shapely.box(14.5, 47.3, 14.6, 47.4).wkb, notes=("Repaired.",))
