@@ -16,7 +16,8 @@ COLOURS = {entry.name: entry.rgb for entry in entries(COVERS)}
 
 
 def colours_of(rgba: np.ndarray) -> set[tuple[int, ...]]:
-    return {tuple(int(one) for one in pixel) for pixel in np.unique(rgba.reshape(-1, 4), axis=0)}
+    found = np.unique(np.ascontiguousarray(rgba).view(np.uint32))
+    return {tuple(pixel) for pixel in found.view(np.uint8).reshape(-1, 4).tolist()}
 
 
 def test_a_cover_has_its_colour_and_lies_where_it_is() -> None:

@@ -128,6 +128,7 @@ def test_a_model_is_adapted_measured_and_kept(
 
 
 @pytest.mark.usefixtures("corrected")
+@pytest.mark.slow
 def test_files_are_needed_only_where_nothing_is_kept_for_the_model(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -194,6 +194,7 @@ def test_all_stands_for_the_methods_that_pass_and_named_ones(
     assert [each["method"] for each in record["explanations"]] == ["occlusion", "grad-cam"]
 
 
+@pytest.mark.slow
 def test_the_verdict_is_that_of_classify(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

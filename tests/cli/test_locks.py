@@ -66,16 +66,38 @@ def _card(out: Path) -> AbstractContextManager[None]:
     ("words", "lock"),
     [
         pytest.param(TRAIN, files.lock, id="train"),
-        pytest.param(CONVERT, files.lock, id="convert"),
+        pytest.param(CONVERT, files.lock, id="convert", marks=pytest.mark.slow),
         pytest.param(INDEX, files.lock_file, id="index"),
         pytest.param([*SAVE, "--bootstraps", "100"], _report, id="evaluate"),
-        pytest.param(DOWNLOAD, files.lock, id="download"),
+        pytest.param(DOWNLOAD, files.lock, id="download", marks=pytest.mark.slow),
         pytest.param(["trust", "fit", *TRUST], _trust("novelty"), id="fit"),
-        pytest.param(["trust", "measure", *TRUST], _trust("verdict"), id="measure"),
-        pytest.param(["trust", "measure", *TRUST], _trust("novelty"), id="measure and fit"),
-        pytest.param(["trust", "stability", *TRUST, *ON], _trust("stability"), id="stability"),
-        pytest.param(["trust", "neighbours", *TRUST, *ON], _trust("neighbours"), id="neighbours"),
-        pytest.param(["trust", "faithfulness", *TRUST], _trust("faithfulness"), id="faithfulness"),
+        pytest.param(
+            ["trust", "measure", *TRUST], _trust("verdict"), id="measure", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ["trust", "measure", *TRUST],
+            _trust("novelty"),
+            id="measure and fit",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["trust", "stability", *TRUST, *ON],
+            _trust("stability"),
+            id="stability",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["trust", "neighbours", *TRUST, *ON],
+            _trust("neighbours"),
+            id="neighbours",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["trust", "faithfulness", *TRUST],
+            _trust("faithfulness"),
+            id="faithfulness",
+            marks=pytest.mark.slow,
+        ),
         pytest.param(["trust", "scales", *TRUST], _card, id="scales"),
     ],
 )

@@ -34,9 +34,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "words",
     [
         pytest.param("classify austria-fields --out {}/a.csv", id="classify"),
-        pytest.param("explain austria-fields --out {}/a.png", id="explain"),
-        pytest.param("models export class-prior {}/a.zip", id="export"),
-        pytest.param("data convert {data} {}/store", id="convert"),
+        pytest.param("explain austria-fields --out {}/a.png", id="explain", marks=pytest.mark.slow),
+        pytest.param("models export class-prior {}/a.zip", id="export", marks=pytest.mark.slow),
+        pytest.param("data convert {data} {}/store", id="convert", marks=pytest.mark.slow),
         pytest.param("data check {data}", id="check"),
         pytest.param(
             "train --dataset bigearthnet --root {data} --model class-prior --out {}/m", id="train"

@@ -293,6 +293,7 @@ def test_a_tracker_that_cannot_be_used_is_one_sentence_before_the_training(
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_trackers_get_the_curves_of_the_history(arguments: list[str], tmp_path: Path) -> None:
     file = tmp_path / "curves.db"
     tracks = ["--track", f"tensorboard={tmp_path}/curves"]

@@ -14,6 +14,7 @@ from landcover.io import samples
 from landcover.models import features, registry
 from landcover.models.model import Model
 from tests.support import tiny
+from tests.support.examples import sampled
 
 EXPLAINABLE = [
     name
@@ -31,7 +32,7 @@ def heads_of(model: Model) -> list[nn.Linear]:
     return [head for head in found if head.out_features == len(model.card.classes)]
 
 
-@pytest.mark.parametrize("name", EXPLAINABLE)
+@pytest.mark.parametrize("name", sampled(EXPLAINABLE, ["landcover-cnn"]))
 def test_the_pass_gives_the_scores_of_the_net(name: str) -> None:
     model = registry.default().load(name)
     pixels = pixels_of(model)

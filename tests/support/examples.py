@@ -10,7 +10,7 @@ from hypothesis import settings
 
 USUAL: Final = 100
 """Examples of a property in the profile "all", hypothesis's own default."""
-FEW: Final = 15
+FEW: Final = 10
 """Examples of a property in the profile "commit"."""
 LEAST: Final = 3
 

@@ -181,6 +181,6 @@ def test_of_several_runners_one_works_at_a_time(root: Path) -> None:
     with runs.busy_runner():
         command = [sys.executable, "-m", "landcover.jobs.runs.runner"]
         run = control.start(runs.order(root))
-        started = [subprocess.Popen(command, cwd=ROOT) for _ in range(3)]
-        assert [each.wait(60) for each in started] == [0, 0, 0]
+        started = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
+        assert [each.wait(60) for each in started] == [0, 0]
         assert record.run_of(run.id).state == "queued"

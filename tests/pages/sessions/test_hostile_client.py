@@ -165,6 +165,7 @@ def test_addresses(app: str, canary: Path) -> None:
     asyncio.run(attempt())
 
 
+@pytest.mark.slow
 def test_messages_that_no_page_needs(app: str) -> None:
     async def attempt() -> None:
         async with open_client(app) as client:

@@ -20,6 +20,7 @@ from landcover.nets.reference import FEATURES, QUANTILES, BandStatisticsForest, 
 from landcover.train.recipes import bigearthnet, reference_fit
 from landcover.train.recipes.order import Order
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
+from tests.support.examples import sampled
 from tests.support.tiny import tiny_card
 
 K = len(CLASS_NAMES)
@@ -100,7 +101,7 @@ def card_of(name: str, root: Path, out: Path, seed: int = 0) -> Card:
     return read_card(out)
 
 
-@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("name", sampled(BASELINES, ["class-prior", "random-convolution"]))
 def test_make_writes_a_folder_that_loads_and_states_its_origin(
     root: Path, tmp_path: Path, name: str
 ) -> None:

@@ -84,13 +84,15 @@ def test_windows_of_six_bands_are_assessed_by_the_checks_that_apply(
     }
 
 
-def test_test_patches_are_assessed_with_unchanged_bounds(
-    measured: TrustMeasurement, model: Model, known: Novelty
-) -> None:
+def test_test_patches_are_assessed(measured: TrustMeasurement) -> None:
     found = measured.good_test
     assert found.n == found.alarms.n == sum(found.decisions.values())
     assert found.n == trust_cases.TEST
     assert found.places == 4
+
+
+@pytest.mark.slow
+def test_test_patches_are_assessed_with_unchanged_bounds(model: Model, known: Novelty) -> None:
     strict = replace(known, bounds=dict.fromkeys(known.bounds, 1e-9))
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(measure, "CORRUPTED_PATCHES", 1)
