@@ -4,33 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 
-from landcover.io.samples import read_sample
-from tests.browser.steps import write_stack
-from tests.support.app_server import serve
+from tests.pages.sessions.conftest import SECRET
 from tests.support.websocket_client import Client, open_client
-
-SECRET = "canary-of-the-server"
-
-
-@pytest.fixture(scope="module")
-def canary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file that the server could read, and that nobody asked it to publish."""
-    path = tmp_path_factory.mktemp("server") / f"{SECRET}.tif"
-    return write_stack(path, read_sample("ireland-fields"))
-
-
-@pytest.fixture(scope="module")
-def app(canary: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    home = tmp_path_factory.mktemp("home")
-    with serve(environment={"LANDCOVER_HOME": str(home), "CANARY": str(canary)}) as address:
-        yield address
 
 
 def deep() -> str:
