@@ -275,7 +275,10 @@ def test_a_scene_without_data_in_the_square_is_refused_with_a_sentence() -> None
 
 @pytest.mark.parametrize("style", READABLE)
 @pytest.mark.parametrize("name", ["overcast", "gap", "broken"])
-@pytest.mark.parametrize("near", [date(2020, 1, 13), date(2020, 1, 23), date(2022, 6, 1)])
+@pytest.mark.parametrize(
+    "near",
+    sampled([date(2020, 1, 13), date(2020, 1, 23), date(2022, 6, 1)], [date(2020, 1, 23)]),
+)
 @pytest.mark.usefixtures("live")
 def test_the_clear_pass_nearest_to_the_preferred_day_is_best(
     archive: Archive, style: Style, name: str, near: date
