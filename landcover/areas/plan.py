@@ -218,6 +218,7 @@ def plan(
     step: int = DEFAULT_STEP,
     block: int = DEFAULT_BLOCK,
     outline: bytes | None = None,
+    even: bool = False,
 ) -> Plan:
     """Plan the map of a rectangle.
 
@@ -227,6 +228,8 @@ def plan(
         step: pixels from window to window, a multiple of 8.
         block: side of a block in pixels; it is rounded down to what suits the step.
         outline: the area as WKB in the window's CRS.
+        even: make blocks smaller, without making more of them, so that all are nearly equal. Blocks
+            of one size use the memory that others left, and workers end at the same time.
 
     Raises:
         BadInput: step or block are out of range, or the rectangle is empty.
@@ -245,10 +248,15 @@ def plan(
     if window.width < 1 or window.height < 1:
         raise BadInput("The area is empty: draw a larger one.")
     width, height = (math.ceil(side / unit) * unit for side in (window.width, window.height))
+    block = max(unit, block // unit * unit)
+    if even:
+        counts = (math.ceil(side / block) for side in (width, height))
+        sides = zip((width, height), counts, strict=True)
+        block = max(math.ceil(side / count / unit) * unit for side, count in sides)
     return Plan(
         window=window.part(0, 0, height, width),
         step=step,
-        block=max(unit, block // unit * unit),
+        block=block,
         outline=outline,
     )
 

@@ -84,7 +84,7 @@ def plans_of(
         # The window reaches beyond the shape, up to the lines of the lattice.
         window = _snapped(grid, shape.bounds)
         _check_size(window)
-        found = plan(window, step=step, block=block, outline=shapely.to_wkb(shape))
+        found = plan(window, step=step, block=block, outline=shapely.to_wkb(shape), even=True)
         if found.is_empty:
             tiny = True
         else:

@@ -60,6 +60,20 @@ def test_a_block_is_read_with_its_windows_and_their_surroundings(step: int) -> N
     assert one.read.height == one.height + 2 * made.halo
 
 
+@pytest.mark.parametrize("step", [8, 32, 120])
+@pytest.mark.parametrize(("width", "height"), [(10980, 10980), (2500, 700), (100, 4000)])
+def test_even_blocks_are_as_many_and_nearly_equal(step: int, width: int, height: int) -> None:
+    window = rectangle(width, height)
+    usual = plan(window, step=step, block=2400)
+    even = plan(window, step=step, block=2400, even=True)
+    assert (even.rows, even.columns) == (usual.rows, usual.columns)
+    assert even.window == usual.window
+    assert even.block <= usual.block
+    if width == height:
+        last = even.block_at(even.indices[-1])
+        assert last.width > 0.8 * even.block
+
+
 def test_blocks_beside_the_area_are_left_out() -> None:
     west, north = 600_000.0, 5_300_040.0
     corner = shapely.box(west, north - 3000, west + 3000, north)
