@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ from landcover.areas.sky import cell_means
 from landcover.areas.window_grid import Edges, WindowGrid
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.errors import ModelMismatch
+from landcover.core.large_arrays import large_array
 from landcover.core.raster import BoolArray, FloatArray
 from landcover.models.devices import supports_bfloat16
 from landcover.models.inference import Precision, fold, workers
@@ -225,9 +227,8 @@ class Engine:
             edges: by how many pixels it is mirrored at its sides.
         """
         rows, columns = (side // CELL_PIXELS for side in block.shape)
-        out = torch.empty(
-            (1, net.norm.num_features, rows, columns), memory_format=torch.channels_last
-        )
+        shape = (1, rows, columns, net.norm.num_features)
+        out = torch.from_numpy(large_array(shape, np.float32)).permute(0, 3, 1, 2)
 
         def compute(tile: _Tile) -> None:
             with torch.inference_mode(), self._autocast():

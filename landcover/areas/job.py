@@ -30,7 +30,7 @@ from landcover.areas.imagery_folder import close_scenes
 from landcover.areas.memory import workers_within
 from landcover.areas.parts import Parts
 from landcover.areas.plan import Block, Plan
-from landcover.core import progress
+from landcover.core import large_arrays, progress
 from landcover.core.errors import ModelMismatch
 from landcover.core.progress import Progress, Report
 from landcover.core.threads import allowed_cores
@@ -206,6 +206,12 @@ class LocalExecutor:
         self, task: MapTask, indices: Sequence[Index], cancel: Event | None
     ) -> Iterator[tuple[Index, BlockMap]]:
         """See :class:`Executor`. At most ``workers`` blocks are in memory besides the yielded."""
+        with large_arrays.kept():
+            yield from self._run(task, indices, cancel)
+
+    def _run(
+        self, task: MapTask, indices: Sequence[Index], cancel: Event | None
+    ) -> Iterator[tuple[Index, BlockMap]]:
         waiting = iter(indices)
         running: dict[Future[BlockMap], Index] = {}
         before = torch.get_num_threads()

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from landcover.core.bands import NODATA, QUANTIFICATION
+from landcover.core.large_arrays import large_array
 from landcover.core.raster import BoolArray, FloatArray
 
 __all__ = [
@@ -52,7 +53,7 @@ class Scaling:
 
     def apply(self, numbers: npt.NDArray[Any], valid: BoolArray) -> FloatArray:
         """Convert numbers to reflectance float32 ``(band, y, x)``, 0 where not valid."""
-        out = np.empty(numbers.shape, dtype=np.float32)
+        out: FloatArray = large_array(numbers.shape, np.float32)
         gaps = None if valid.all() else ~valid
         # Some rows at a time, which stay in the processor's cache. Pixels without data may hold
         # any number.
