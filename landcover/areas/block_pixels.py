@@ -8,7 +8,6 @@ bands takes as long as a third of the net.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from landcover.areas.sky import cell_means
+from landcover.areas.sky import cell_means, window_means
 from landcover.core.bands import PATCH_PIXELS
 from landcover.core.raster import BoolArray, FloatArray
 from landcover.nets.windows import CELL_PIXELS
@@ -95,9 +94,16 @@ def _around(values: FloatArray | Tensor, valid: BoolArray) -> Tensor:
     sums = np.empty((len(values), rows, columns), dtype=np.float32)
     for band, own in zip(sums, values, strict=True):
         band[:] = cell_means(np.where(valid, np.asarray(own), np.float32(0)))
-    share = torch.from_numpy(cell_means(valid))[None, None]
-    total = torch.from_numpy(sums)[None]
-    near = partial(F.avg_pool2d, kernel_size=_WINDOW, stride=1, padding=_WINDOW // 2)
-    count = near(share)
-    every = total.mean(dim=(2, 3), keepdim=True) / share.mean().clamp(min=1e-6)
-    return torch.where(count > 0, near(total) / count.clamp(min=1e-6), every)[0]
+    share = cell_means(valid)
+    every = sums.mean(axis=(1, 2)) / max(float(share.mean()), 1e-6)
+    count = _near(share)
+    seen = count > 0
+    for band, usual in zip(sums, every, strict=True):
+        np.divide(_near(band), count, out=band, where=seen)
+        band[~seen] = usual
+    return torch.from_numpy(sums)
+
+
+def _near(cells: FloatArray) -> FloatArray:
+    """Average cells ``(y, x)`` over the 600 m around each, with zeros beyond the block."""
+    return window_means(np.pad(cells, _WINDOW // 2), 0, 1, cells.shape)

@@ -40,7 +40,7 @@ from landcover.nets.windows import CELL_PIXELS, check_windows
 
 __all__ = ["AreaAnswer", "Engine", "answers_for_areas"]
 
-TILE: Final = 360
+TILE: Final = 400
 """Side of a tile without its margin, in pixels of the net's input, which may be means of 2 × 2. The
 maps of larger ones leave the cache, and need more memory."""
 TILE_ON_DEVICE: Final = 720

@@ -83,8 +83,9 @@ class WindowGrid:
         """
         if weights is None:
             return self.mean(cells).flatten(0, 1)
-        without = weights[0, 0] == 0
         own = cells[0].permute(1, 2, 0)
+        # By their numbers: a mask would be compared with every channel of every cell.
+        without = (weights[0, 0] == 0).nonzero(as_tuple=True)
         kept = own[without]  # a copy; weighing all cells would copy the block
         own[without] = 0.0
         try:
