@@ -16,7 +16,7 @@ DEFAULT_MEMORY: Final = 3_000_000_000
 LEAST_MEMORY: Final = 600_000_000
 _LEAST_BLOCK: Final = 4 * ALIGN
 _HALOS: Final = 2 * MOST_HALO
-_TILE_BYTES: Final = 200_000_000
+_TILE_BYTES: Final = 185_000_000
 """Memory of a worker for the maps of the tile that it computes."""
 
 

@@ -12,7 +12,8 @@ from landcover.cli import area_options
 from landcover.core.threads import allowed_cores
 from tests.areas.test_plan import rectangle
 
-PIXEL_BYTES = 450
+PIXEL_BYTES = 268
+"""Of landcover-mosaic, which needs the most."""
 
 
 @pytest.mark.parametrize("memory", [LEAST_MEMORY, DEFAULT_MEMORY, 8_000_000_000, 10**12])
