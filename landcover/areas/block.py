@@ -107,13 +107,14 @@ class Mapper:
         wanted = thresholds_for(model.card, DEFAULT_AIM).of
         self._thresholds = np.array([wanted[name] for name in model.card.classes], np.float32)
 
-    def answer(self, raster: Raster, plan: Plan, block: Block) -> BlockMap:
+    def answer(self, raster: Raster, plan: Plan, block: Block, *, cores: int = 1) -> BlockMap:
         """Map a block.
 
         Args:
             raster: the pixels of the block's ``read`` window.
             plan: the plan of the map.
             block: the block.
+            cores: that compute at the same time.
 
         Raises:
             ModelMismatch: the raster lacks a band of the model's card, or has another level.
@@ -122,7 +123,7 @@ class Mapper:
         shape = block.height // plan.step, block.width // plan.step
         first = (plan.halo + plan.first) // CELL
         found = self.engine.answer(
-            pixels, raster.valid, step=plan.step, first=first * CELL, shape=shape
+            pixels, raster.valid, step=plan.step, first=first * CELL, shape=shape, cores=cores
         )
         flags = sky.cell_flags(raster)
         flagged = sky.per_window(flags, first, plan.step // CELL, shape)

@@ -175,6 +175,7 @@ class Engine:
         step: int,
         first: int = 0,
         shape: tuple[int, int] | None = None,
+        cores: int | None = None,
     ) -> AreaAnswer:
         """Answer for the windows of a block.
 
@@ -185,6 +186,7 @@ class Engine:
             step: pixels from one window to the next, a multiple of 8.
             first: where the first window starts, down and right, a multiple of 8.
             shape: rows and columns of windows; by default all that fit.
+            cores: that compute at the same time; by default those of the engine.
 
         Raises:
             BadInput: the step is not a multiple of 8, or the block is below one window.
@@ -203,7 +205,7 @@ class Engine:
             moments, kept = [], None
             for number, (net, turn) in enumerate(self.net.turned()):
                 edges = windows.beyond(rows, columns, self._mirrors[number])
-                found = self._cells(net, turn, block, edges)
+                found = self._cells(net, turn, block, edges, cores or self.cores)
                 moments.append(windows.moments(found, weights))
                 if number == 0 and self.keeps_cells:
                     kept = found
@@ -217,7 +219,9 @@ class Engine:
                 cells=kept,
             )
 
-    def _cells(self, net: CellNet, turn: int, block: BlockPixels, edges: Edges) -> Tensor:
+    def _cells(
+        self, net: CellNet, turn: int, block: BlockPixels, edges: Edges, cores: int
+    ) -> Tensor:
         """Compute the moments of all cells of a block, ``(1, channel, y/8, x/8)``.
 
         Args:
@@ -225,6 +229,7 @@ class Engine:
             turn: symmetry of its view.
             block: its pixels.
             edges: by how many pixels it is mirrored at its sides.
+            cores: that compute at the same time.
         """
         rows, columns = (side // CELL_PIXELS for side in block.shape)
         shape = (1, rows, columns, net.norm.num_features)
@@ -248,21 +253,21 @@ class Engine:
                     out[:, begin:end, *tile.cells] = found.float().cpu()
                     begin = end
 
-        self._run(compute, list(_tiles(*block.shape, self.tile)))
+        self._run(compute, list(_tiles(*block.shape, self.tile)), cores)
         return out
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self._half)
 
-    def _run(self, compute: Callable[[_Tile], None], tiles: Sequence[_Tile]) -> None:
+    def _run(self, compute: Callable[[_Tile], None], tiles: Sequence[_Tile], cores: int) -> None:
         """Compute each tile with one thread, as many at a time as there are cores."""
-        if self.cores == 1 and (self.device.type != "cpu" or torch.get_num_threads() == 1):
+        if self.device.type != "cpu" or (cores == 1 and torch.get_num_threads() == 1):
             for tile in tiles:
                 compute(tile)
             return
         begin, before = partial(torch.set_num_threads, 1), torch.get_num_threads()
         try:
-            with ThreadPoolExecutor(self.cores, "area", begin) as pool:
+            with ThreadPoolExecutor(cores, "area", begin) as pool:
                 for done in [pool.submit(compute, tile) for tile in tiles]:
                     done.result()
         finally:

@@ -165,8 +165,13 @@ def close_imagery(spec: ImagerySpec) -> None:
     _open_tasks.close(spec)
 
 
-def map_block(task: MapTask, index: Index) -> BlockMap:
+def map_block(task: MapTask, index: Index, cores: int = 1) -> BlockMap:
     """Compute one block.
+
+    Args:
+        task: the map.
+        index: row and column of the block.
+        cores: that compute at the same time; the result does not depend on it.
 
     Raises:
         LandcoverError: its pixels cannot be read, or do not suit the model; or the map was started
@@ -179,12 +184,15 @@ def map_block(task: MapTask, index: Index) -> BlockMap:
         )
     block = task.plan.block_at(index)
     raster = open_imagery(task.imagery).read(block.read)
-    return open_mapper(task.model, task.model_hash).answer(raster, task.plan, block)
+    mapper = open_mapper(task.model, task.model_hash)
+    return mapper.answer(raster, task.plan, block, cores=cores)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LocalExecutor:
     """Computes blocks in threads of this process, one thread of torch for each.
+
+    The last blocks share the workers that have no block any more.
 
     Attributes:
         workers: blocks at a time.
@@ -212,7 +220,7 @@ class LocalExecutor:
     def _run(
         self, task: MapTask, indices: Sequence[Index], cancel: Event | None
     ) -> Iterator[tuple[Index, BlockMap]]:
-        waiting = iter(indices)
+        waiting, left = iter(indices), len(indices)
         running: dict[Future[BlockMap], Index] = {}
         before = torch.get_num_threads()
         pool = ThreadPoolExecutor(self.workers, "blocks", partial(torch.set_num_threads, 1))
@@ -220,7 +228,10 @@ class LocalExecutor:
             while True:
                 progress.check(cancel)
                 for index in waiting:
-                    running[pool.submit(map_block, task, index)] = index
+                    # Nothing else is left for the cores that the last blocks do not take.
+                    left -= 1
+                    cores = self.workers // min(left + 1, self.workers)
+                    running[pool.submit(map_block, task, index, cores)] = index
                     if len(running) >= self.workers:
                         break
                 if not running:

@@ -112,6 +112,8 @@ def test_threads_do_not_change_a_block(sample: Raster, tmp_path: Path) -> None:
     )
     for block, one in blocks:
         assert same(one, map_block(task, block.index))
+    index = task.plan.indices[0]
+    assert same(map_block(task, index, cores=3), map_block(task, index))
     assert torch.get_num_threads() == before
     assert seen[0].done == 0
     assert seen[-1].done == seen[-1].total == len(task.plan.indices)
