@@ -172,6 +172,17 @@ def test_an_area_that_cannot_be_mapped_gets_a_sentence(
     assert "four numbers" in texts(area_page)
 
 
+def test_what_lies_outside_the_imagery_is_said_before_the_start(
+    area_page: AppTest, area_map: MapStandIn
+) -> None:
+    latitude, longitude = EXAMPLE.centre
+    draw(area_page, area_map, square(longitude - 0.004, latitude - 0.002, 0.004))
+    assert not area_page.warning
+    draw(area_page, area_map, square(longitude - 0.004, latitude - 0.002, 0.03))
+    assert "lies outside the imagery and is not mapped" in area_page.warning[0].value
+    assert "Map this area" in labels(area_page)
+
+
 def test_an_area_that_is_too_large_is_refused_with_the_limit(
     area_page: AppTest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

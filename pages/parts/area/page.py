@@ -82,6 +82,10 @@ def _job(chosen: state.Source, area: Area | None, made: Mapping | None) -> None:
     wanted = _request(chosen, area)
     if wanted is None or (made is not None and made.request.key == wanted.key):
         return
+    said = () if area is None else area.notes  # the area shows its own
+    for note in wanted.prepared.notes:
+        if note not in said:
+            st.warning(theme.literal(note), icon=":material/crop_free:")
     st.table(request.facts(wanted), border="horizontal", hide_index=True)
     widgets.button(
         "Map this area",

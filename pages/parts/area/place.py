@@ -132,8 +132,7 @@ def _sentences(found: PlaceFacts) -> str:
 
 def _cell(found: PlaceFacts) -> str:
     if found.decided is not None and found.confidence is not None:
-        hidden = f", although it is flagged as {FLAGS[found.cell_flag]}" if found.cell_flag else ""
-        return f"**{theme.literal(found.decided)}**, {found.confidence:.0%} sure{hidden}."
+        return f"**{theme.literal(found.decided)}**, {found.confidence:.0%} sure."
     return f"nothing is decided, because of {_reason(found.cell_flag)}."
 
 
