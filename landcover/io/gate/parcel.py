@@ -144,7 +144,10 @@ def _reflectance(
     except BaseException:
         _release(size)
         raise
-    weakref.finalize(found, _release, size)
+    owner: Any = found
+    while isinstance(owner.base, np.ndarray):  # views of the result keep this one
+        owner = owner.base
+    weakref.finalize(owner, _release, size)
     return found
 
 
