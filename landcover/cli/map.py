@@ -59,6 +59,9 @@ def add_commands(commands: Any) -> None:  # noqa: ANN401 - argparse does not exp
 
 
 def _map(options: argparse.Namespace) -> int:
+    from landcover.io.gate import pool  # noqa: PLC0415 - as below
+
+    pool.start()  # a reader, while torch is loaded
     from landcover.areas import mapping  # noqa: PLC0415 - loads torch
 
     mapping.check_out(options.out)
