@@ -290,10 +290,10 @@ def test_a_map_that_is_stopped_keeps_its_blocks_and_goes_on(
 ) -> None:
     others, compute = Event(), job.map_block
 
-    def first_alone(task: job.MapTask, index: job.Index) -> BlockMap:
+    def first_alone(task: job.MapTask, index: job.Index, cores: int) -> BlockMap:
         if index != task.plan.indices[0]:
             others.wait(PATIENCE_S)
-        return compute(task, index)
+        return compute(task, index, cores)
 
     # However fast the computer is, the map is not complete when it is stopped.
     monkeypatch.setattr(job, "map_block", first_alone)
