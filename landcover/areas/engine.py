@@ -41,8 +41,8 @@ from landcover.nets.windows import CELL_PIXELS, check_windows
 __all__ = ["AreaAnswer", "Engine", "answers_for_areas"]
 
 TILE: Final = 400
-"""Side of a tile without its margin, in pixels of the net's input, which may be means of 2 × 2. The
-maps of larger ones leave the cache, and need more memory."""
+"""Side of a tile without its margin, in pixels of the net's input, which may be means of 2 × 2. Of
+smaller ones more is margin; larger ones need more memory for little gain."""
 TILE_ON_DEVICE: Final = 720
 """The same on a GPU."""
 MARGIN: Final = 16
