@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
-from playwright.sync_api import FrameLocator, Locator, Page, expect
+from playwright.sync_api import Error, FrameLocator, Locator, Page, expect
 
 from landcover.core.raster import Raster
 from landcover.io.samples import samples
@@ -18,6 +18,11 @@ SEARCH = "Place, or latitude and longitude"
 def open_app(page: Page, url: str) -> FrameLocator:
     """Open the app and wait until the map with its background is drawn."""
     page.goto(url)
+    return classify_is_ready(page)
+
+
+def classify_is_ready(page: Page) -> FrameLocator:
+    """Wait until Classify is drawn to its end, without a place, and its map stands still."""
     frame = page.frame_locator(MAP_FRAME)
     # A server that has just started imports the app first, which takes long on a busy computer.
     expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible(timeout=90_000)
@@ -73,9 +78,18 @@ def click_sample(page: Page, frame: FrameLocator, number: int) -> None:
 
 def choose(page: Page, label: str, option: str) -> None:
     """Choose the first option that contains a text in the select box with that label."""
-    page.get_by_role("combobox", name=label, exact=True).click()
-    page.keyboard.type(option)
-    page.get_by_role("option").filter(has_text=option).first.click()
+    found = page.get_by_role("option").filter(has_text=option).first
+    for _ in range(5):
+        page.get_by_role("combobox", name=label, exact=True).click()
+        page.keyboard.type(option)
+        try:
+            found.click(timeout=6_000)
+        except Error:
+            # A page that was still growing moved the box away, or closed its list.
+            page.keyboard.press("Escape")
+        else:
+            return
+    raise AssertionError(f"the box '{label}' did not offer '{option}'")
 
 
 def upload(page: Page, *files: Path) -> None:

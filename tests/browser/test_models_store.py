@@ -57,7 +57,7 @@ def test_a_model_of_another_computer_is_renamed_used_removed_and_brought_back(
 
     page.get_by_role("button", name="Use valley-net on Classify").click()
     expect(page.get_by_role("heading", name="Which land covers are here?")).to_be_visible()
-    steps.idle(page)
+    steps.classify_is_ready(page)
     steps.choose(page, "Places with known land covers", "4 ·")
     expect(steps.heading(page, samples()[3].title)).to_be_visible(timeout=90_000)
     expect(steps.verdict(page)).to_contain_text("%", timeout=90_000)
