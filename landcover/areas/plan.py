@@ -265,15 +265,9 @@ def coarser(window: Window, pixels: int, shift: int = 0) -> Window:
     """The same ground with pixels of ``pixels`` × ``pixels`` of a window's.
 
     Args:
-        window: its sides are multiples of ``pixels``.
+        window: where its sides are no multiples of ``pixels``, what is left over is cut off.
         pixels: how many along a side of a new one.
         shift: pixels of the window by which it is moved down and right.
     """
-    a, b, _, d, e, _ = window.transform
-    moved = window.part(shift, shift, window.height, window.width).transform
-    return Window(
-        crs=window.crs,
-        transform=(a * pixels, b * pixels, moved[2], d * pixels, e * pixels, moved[5]),
-        width=window.width // pixels,
-        height=window.height // pixels,
-    )
+    rows, columns = window.height // pixels, window.width // pixels
+    return window.part(shift, shift, rows * pixels, columns * pixels).in_pixels(rows, columns)

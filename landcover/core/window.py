@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from affine import Affine
 from rasterio.crs import CRS
@@ -145,6 +145,11 @@ class Window:
             width=math.ceil(east / pixel_m) - left,
             height=top - math.floor(south / pixel_m),
         )
+
+    @classmethod
+    def from_facts(cls, facts: dict[str, Any]) -> Window:
+        """The window of ``dataclasses.asdict``, also after JSON, which turns tuples into lists."""
+        return cls(**{**facts, "transform": tuple(map(float, facts["transform"]))})
 
     @property
     def affine(self) -> Affine:

@@ -49,7 +49,7 @@ def _taken(facts: dict[str, Any], file: Path) -> MapLayers:
         values=values,
         names=tuple(map(str, facts["names"])),
         tags={str(key): str(text) for key, text in facts["tags"].items()},
-        window=Window(**{**window, "transform": tuple(map(float, window["transform"]))}),
+        window=Window.from_facts(window),
         nodata=None if facts["nodata"] is None else float(facts["nodata"]),
         scales=tuple(map(float, facts["scales"])),
         levels=tuple((int(rows), int(columns)) for rows, columns in facts["levels"]),

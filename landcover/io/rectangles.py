@@ -124,7 +124,7 @@ class Rectangles:
         """
 
         def take(found: dict[str, Any], file: Path) -> tuple[ByteArray, Window]:
-            return parcel.unpack_array(found, file), _window(found["window"])
+            return parcel.unpack_array(found, file), Window.from_facts(found["window"])
 
         picture: tuple[ByteArray, Window] = self._call("picture", {"side": side}, take, cancel)
         return picture
@@ -216,12 +216,8 @@ def _stacked(strips: list[Raster]) -> Raster:
 def _facts(found: dict[str, Any]) -> Facts:
     acquired = found["acquired"]
     return Facts(
-        extent=_window(found["extent"]),
+        extent=Window.from_facts(found["extent"]),
         bands=tuple(map(str, found["bands"])),
         acquired=None if acquired is None else datetime.fromisoformat(acquired),
         classified=bool(found["classified"]),
     )
-
-
-def _window(found: dict[str, Any]) -> Window:
-    return Window(**{**found, "transform": tuple(map(float, found["transform"]))})

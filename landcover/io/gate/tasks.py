@@ -49,7 +49,9 @@ def _open(values: dict[str, Any], _: Path) -> None:
 
 def _band_window(values: dict[str, Any], out: Path) -> dict[str, Any]:
     path, kind = Path(values["path"]), values["kind"]
-    pixels = read_band_window(path, _window(values), pixel=values["pixel"], kind=kind)
+    pixels = read_band_window(
+        path, Window.from_facts(values["window"]), pixel=values["pixel"], kind=kind
+    )
     return parcel.pack_array(pixels, out)
 
 
@@ -58,7 +60,7 @@ def _jp2_window(values: dict[str, Any], out: Path) -> dict[str, Any]:
         Path(values["path"]),
         values["size"],
         values["here"],
-        _window(values),
+        Window.from_facts(values["window"]),
         pixel=values["pixel"],
         kind=values["kind"],
         bands=values["bands"],
@@ -78,7 +80,7 @@ def _describe(values: dict[str, Any], _: Path) -> dict[str, Any]:
 
 
 def _rectangle(values: dict[str, Any], out: Path) -> dict[str, Any]:
-    return parcel.pack(_opened(values).stored(_window(values)), out)
+    return parcel.pack(_opened(values).stored(Window.from_facts(values["window"])), out)
 
 
 def _picture(values: dict[str, Any], out: Path) -> dict[str, Any]:
@@ -87,7 +89,7 @@ def _picture(values: dict[str, Any], out: Path) -> dict[str, Any]:
 
 
 def _classes(values: dict[str, Any], out: Path) -> dict[str, Any] | None:
-    classes = _opened(values).scl(_window(values))
+    classes = _opened(values).scl(Window.from_facts(values["window"]))
     return None if classes is None else parcel.pack_array(classes, out)
 
 
@@ -144,11 +146,6 @@ def _map_layers(values: dict[str, Any], out: Path) -> dict[str, Any]:
         "levels": [list(size) for size in found.levels],
     }
     return {**parcel.pack_array(found.values, out), **facts}
-
-
-def _window(values: dict[str, Any]) -> Window:
-    window = values["window"]
-    return Window(**{**window, "transform": tuple(window["transform"])})
 
 
 def _files(values: dict[str, Any]) -> list[tuple[str, Path]]:
