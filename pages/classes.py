@@ -9,8 +9,7 @@ import streamlit as st
 from landcover.core import class_guide
 from landcover.core.errors import LandcoverError
 from pages.parts.classes import one, overview
-from pages.parts.models import charts
-from pages.parts.shared import elements, entry, theme
+from pages.parts.shared import charts, elements, entry, theme
 
 ALL: Final = "All classes"
 

@@ -26,7 +26,7 @@ from pages.parts.data import (
 )
 from pages.parts.data.folder import Folder
 from pages.parts.data.folder import choose as choose_folder
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, entry, theme
 
 SPECTRA: Final = "Spectra"

@@ -9,7 +9,7 @@ import streamlit as st
 from landcover.core.errors import LandcoverError
 from landcover.jobs.runs import experiments
 from pages.parts.experiments import change, compare, details, listing
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, entry, theme, training
 
 DETAILS: Final = "One in detail"

@@ -24,8 +24,8 @@ from pages.parts.models import (
     trust,
     views,
 )
-from pages.parts.models import charts as show
 from pages.parts.models import trade_off as recommend
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, entry, shown, theme, url_state, widgets
 
 ALL, PAIR, CURVES = "All models", "Two models", "Precision and recall"

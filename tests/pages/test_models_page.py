@@ -41,8 +41,8 @@ from landcover.train.recipes import bigearthnet
 from landcover.train.recipes.order import Order
 from landcover.trust import place_record
 from landcover.trust.place_record import NoveltyByPlace, NoveltyRates
-from pages.parts.models import charts, classes, compare, data
-from pages.parts.shared import patch_link
+from pages.parts.models import classes, compare, data
+from pages.parts.shared import charts, patch_link
 from tests.support import tiny
 from tests.support.bigearthnet_tree import PatchSpec, v2_id, write_v2
 from tests.support.models_view import by_class, each_view, section, view

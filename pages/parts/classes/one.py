@@ -17,8 +17,7 @@ from landcover.core.classes import CORINE_NAMES
 from landcover.datasets import class_pictures
 from landcover.datasets.class_pictures import Example
 from pages.parts.classes.overview import open_button
-from pages.parts.models import charts
-from pages.parts.shared import class_link, elements, naming, theme
+from pages.parts.shared import charts, class_link, elements, naming, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the text is shown
     from landcover.evaluate.class_evidence import ClassEvidence

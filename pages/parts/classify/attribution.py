@@ -14,8 +14,7 @@ from landcover.core.errors import LandcoverError
 from landcover.core.raster import Raster
 from pages.parts.explain import choose, computation, maps
 from pages.parts.explain.computation import Request
-from pages.parts.models import charts
-from pages.parts.shared import elements, loaded_models, naming, theme, widgets
+from pages.parts.shared import charts, elements, loaded_models, naming, theme, widgets
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.explain.explanation import Explanation

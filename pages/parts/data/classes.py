@@ -11,8 +11,8 @@ import streamlit as st
 
 from landcover.core.classes import cover_of
 from landcover.datasets.overview import Counts, Integers
-from pages.parts.models import charts as show
 from pages.parts.models.classes import SHARES
+from pages.parts.shared import charts as show
 from pages.parts.shared import class_link, theme
 
 BY: Final = {"split": "Split", "country": "Country", "season": "Season"}

@@ -11,7 +11,7 @@ import streamlit as st
 
 from landcover.datasets.overview import Counts, combinations, labels_per_patch
 from pages.parts.data.classes import short
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 from pages.parts.shared import class_link, elements, widgets
 
 FIRST: Final = 15

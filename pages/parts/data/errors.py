@@ -20,7 +20,7 @@ from landcover.jobs import queue
 from landcover.jobs.job import Job
 from pages.parts.data import patches
 from pages.parts.data.folder import Folder
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 from pages.parts.shared import class_link, job_bar, sessions, theme, widgets
 
 if TYPE_CHECKING:  # at run time it would load the library before the page is drawn

@@ -16,7 +16,7 @@ from landcover.io.names import time_in
 from pages.parts.data import combinations
 from pages.parts.data.folder import Folder
 from pages.parts.explain import neighbours as like
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 from pages.parts.shared import class_link, elements, loaded_models, patch_link, theme, widgets
 from pages.parts.shared.data_folder import Stamp
 

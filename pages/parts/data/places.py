@@ -16,8 +16,8 @@ from landcover.datasets.overview.figures import centres
 from landcover.metrics.scores import Doubles
 from pages.parts.data import land
 from pages.parts.data.classes import short
-from pages.parts.models import charts as show
 from pages.parts.models.classes import SHARES
+from pages.parts.shared import charts as show
 from pages.parts.shared import class_link, theme
 
 ALL: Final = "All patches"

@@ -12,8 +12,8 @@ import streamlit as st
 from landcover.datasets.overview import Counts
 from landcover.datasets.patch_names import season
 from pages.parts.data.classes import percent, short
-from pages.parts.models import charts as show
 from pages.parts.models.classes import SHARES
+from pages.parts.shared import charts as show
 from pages.parts.shared import class_link, theme
 
 MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")

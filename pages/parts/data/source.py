@@ -10,7 +10,7 @@ import streamlit as st
 from landcover.core.text import listed
 from landcover.datasets import overview
 from landcover.datasets.overview import Counts
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 
 FILTERS: Final = {"split": "Split", "country": "Country", "season": "Season"}
 """Axis of the counts → its title; each can be limited to one value."""

@@ -13,7 +13,7 @@ from landcover.core.bands import BANDS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.spectra import ALL_PATCHES, ALONE, WITH, Spectrum
 from pages.parts.data.classes import short
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 from pages.parts.shared import class_link, widgets
 
 MOST: Final = 5

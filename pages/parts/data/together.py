@@ -13,8 +13,8 @@ from landcover.datasets.overview import Counts, Together, together
 from landcover.datasets.overview.figures import RARE
 from landcover.metrics.scores import Doubles
 from pages.parts.data.classes import short
-from pages.parts.models import charts as show
 from pages.parts.models.classes import SHARES, SIGNED
+from pages.parts.shared import charts as show
 from pages.parts.shared import class_link
 
 BOTH, CONDITIONAL, LIFT = "Both", "Conditional", "Lift"

@@ -13,8 +13,8 @@ from landcover.jobs.runs import comparison
 from landcover.jobs.runs.comparison import shown
 from landcover.jobs.runs.experiments import Experiment
 from pages.parts.experiments import details, listing
-from pages.parts.models import charts as show
 from pages.parts.models import curves
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, theme
 
 CHARTS: Final = (

@@ -20,7 +20,7 @@ from landcover.jobs.runs.text import state_text
 from landcover.models import registry
 from pages.parts.experiments import change, listing
 from pages.parts.models import archive, curves
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, theme
 from pages.parts.shared.architecture import show_architecture
 from pages.parts.train import live, testing

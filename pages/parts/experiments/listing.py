@@ -13,8 +13,8 @@ from landcover.jobs.runs import record
 from landcover.jobs.runs.experiments import Experiment
 from landcover.jobs.runs.record import ACTIVE, Run
 from landcover.jobs.runs.text import state_text
-from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import charts as show
 from pages.parts.shared import theme, widgets
 
 TRAIN: Final = Path(__file__).parents[2] / "train.py"

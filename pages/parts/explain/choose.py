@@ -14,7 +14,7 @@ from landcover.core.raster import Raster
 from landcover.explain.faithfulness import ratings
 from landcover.explain.faithfulness.ratings import Faithfulness
 from pages.parts.explain.computation import Request
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 from pages.parts.shared import loaded_models, shown, url_state, widgets
 
 if TYPE_CHECKING:  # at run time it would load torch before the map is drawn

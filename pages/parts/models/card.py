@@ -12,9 +12,9 @@ import streamlit as st
 from landcover.models import thresholds
 from landcover.models.card import Card
 from landcover.train.history import HISTORY_FILE
-from pages.parts.models import charts as show
 from pages.parts.models import curves, data
 from pages.parts.models import faithfulness as faithful
+from pages.parts.shared import charts as show
 from pages.parts.shared import theme
 from pages.parts.shared.architecture import show_architecture
 

@@ -13,8 +13,8 @@ import streamlit as st
 
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures, scores
-from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import charts as show
 from pages.parts.shared import class_link, theme, widgets
 
 POOLED: Final = "All classes pooled (micro)"

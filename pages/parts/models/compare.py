@@ -14,7 +14,7 @@ from landcover.evaluate.report import Evaluation, Unit
 from landcover.evaluate.report_metrics import Draws
 from landcover.metrics import scores
 from pages.parts.models import card, data
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, theme
 
 RESAMPLES: Final = 500

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.parts.models import charts as show
+from pages.parts.shared import charts as show
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.train.history import Epoch

@@ -16,8 +16,8 @@ from landcover.datasets.own import NAME as OWN
 from landcover.datasets.thumbnails import Thumbnails, open_thumbnails
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import failures
-from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import charts as show
 from pages.parts.shared import class_link, elements, patch_link, theme
 
 ALL: Final = "All classes"

@@ -17,8 +17,8 @@ from landcover.explain.neighbours_record import NeighbourRow, NeighboursMeasurem
 from landcover.models import registry
 from landcover.models.card import RGB
 from landcover.trust.bench import stability_record
-from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, theme
 
 WORDS: Final = {True: "✓ faithful", False: "✗ not faithful"}

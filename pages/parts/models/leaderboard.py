@@ -12,8 +12,8 @@ import streamlit as st
 from landcover.core.text import readable
 from landcover.evaluate.report import EvaluationReport
 from landcover.evaluate.report_text import threads
-from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, theme, widgets
 
 

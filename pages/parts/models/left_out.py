@@ -15,8 +15,8 @@ from landcover.models import registry
 from landcover.models.card import RGB
 from landcover.trust import place_record, place_text
 from landcover.trust.place_record import WAYS, NoveltyByPlace, PlaceDecisions, Way
-from pages.parts.models import charts as show
 from pages.parts.models import data, places
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, theme
 
 NEAR_REPORT: Final = "this model's report"

@@ -17,8 +17,8 @@ from landcover.evaluate.report import (
     PartMetrics,
     ShareName,
 )
-from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import charts as show
 
 SHARES: Final[dict[ShareName, str]] = {
     "present": "Present, and not marked absent",

@@ -13,8 +13,8 @@ from plotly.subplots import make_subplots
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import reliability
 from landcover.metrics.reliability import Bins, Rule
-from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import charts as show
 
 POOLED: Final = "All classes pooled"
 ERRORS: Final = ("ece", "ace", "brier")

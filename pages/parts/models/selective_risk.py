@@ -12,8 +12,8 @@ import streamlit as st
 from landcover.evaluate.report import Evaluation
 from landcover.metrics import selective_risk
 from landcover.metrics.selective_risk import RiskCoverage
-from pages.parts.models import charts as show
 from pages.parts.models import data, trust
+from pages.parts.shared import charts as show
 
 WHOLE: Final = "Whole patches"
 POINTS: Final = 400

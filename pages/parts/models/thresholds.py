@@ -14,8 +14,8 @@ from landcover.evaluate.report import Evaluation
 from landcover.metrics import operating_points, scores
 from landcover.models import thresholds as aims
 from landcover.models.card import Card
-from pages.parts.models import charts as show
 from pages.parts.models import classes, data
+from pages.parts.shared import charts as show
 from pages.parts.shared import widgets
 
 ALL: Final = "All classes at once"

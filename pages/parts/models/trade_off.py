@@ -13,8 +13,8 @@ import streamlit as st
 
 from landcover.core.text import with_article
 from landcover.metrics import trade_off
-from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, theme
 
 VALUES: Final = ("macro_ap", "micro_ap", "accuracy")

@@ -15,9 +15,9 @@ from landcover.models import registry
 from landcover.models.card import RGB, Card
 from landcover.trust.bench import records
 from landcover.trust.bench.records import GoodPatches, Origin, Rate, TrustGroup, TrustMeasurement
-from pages.parts.models import charts as show
 from pages.parts.models import data
 from pages.parts.models.verdict_risk import render_risk
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, theme
 
 ROW: Final = 34

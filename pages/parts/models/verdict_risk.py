@@ -11,8 +11,8 @@ import streamlit as st
 from landcover.models.card import Card
 from landcover.trust.bench.records import MIXTURES, ORDERS, Mixture, SelectiveRisk, TrustMeasurement
 from landcover.trust.verdict import DECISION_LABELS
-from pages.parts.models import charts as show
 from pages.parts.models import data
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements
 
 AT: Final = (0.8, 0.5)

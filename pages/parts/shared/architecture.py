@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from landcover.core.errors import LandcoverError
-from pages.parts.shared import elements, loaded_models, theme
+from pages.parts.shared import charts, elements, loaded_models, theme
 
 if TYPE_CHECKING:  # at run time it would load torch before the page is drawn
     from landcover.models.card import Card
@@ -103,16 +103,7 @@ def show_anatomy(anatomy: Anatomy, name: str) -> None:
             key=f"app_architecture_table_{name}",
             alt=f"Blocks of the net {name}",
         )
-    st.download_button(
-        "Download CSV",
-        table.to_csv(index=False).encode(),
-        f"landcover-architecture-{name}.csv",
-        "text/csv",
-        key=f"app_architecture_csv_{name}",
-        on_click="ignore",
-        icon=":material/download:",
-        type="tertiary",
-    )
+    charts.download(table, f"architecture-{name}")
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the structure of the net …")

@@ -17,9 +17,9 @@ from landcover.jobs.runs.record import Run
 from landcover.jobs.runs.testing import report_of
 from landcover.models import registry
 from landcover.models.card import WEIGHTS_FILE
-from pages.parts.models import charts as show
 from pages.parts.models import data as models
 from pages.parts.models import failures, leaderboard, views
+from pages.parts.shared import charts as show
 from pages.parts.shared import elements, theme, widgets
 from pages.parts.train import cost, live
 from pages.parts.train.folder import Data

@@ -1,4 +1,4 @@
-"""Charts of the Models page: the chart, its table below, and a CSV download."""
+"""Charts of a page: the chart, its table below, and a CSV download."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from landcover.core.classes import cover_of
 from landcover.core.errors import LandcoverError
 from landcover.evaluate.report import Evaluation
-from pages.parts.models import data
 from pages.parts.shared import class_link, elements, naming, theme, url_state, widgets
 
 Option = TypeVar("Option")
@@ -192,7 +192,7 @@ def pick_class(
     names = report.classes
     support = report.predictions.truth.sum(axis=0)
     options = [everything, *(n for k, n in enumerate(names) if support[k] > 0 or not present)]
-    chosen = pick("Class", options, key, data.short)
+    chosen = pick("Class", options, key, lambda name: cover_of(name).short)
     return names.index(chosen) if chosen in names else None
 
 
