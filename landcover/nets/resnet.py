@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.nets.pooled import PooledNet
+from landcover.nets.strided import replace_crashing
 
 __all__ = ["LAYERS", "BasicBlock", "Bottleneck", "ResNet", "ResNetTrunk"]
 
@@ -137,12 +138,12 @@ class ResNet(PooledNet):
         depth: 18, 50 or 101.
         bands: names along the input's band axis.
         classes: number of outputs.
-        width: channels of the first stage, a multiple of 8; 64 as published.
+        width: channels of the first stage; 64 as published.
         dropout: share of the pooled features that is dropped in training; 0 as published.
         logarithm: whether its input is the logarithm of reflectance.
 
     Raises:
-        ValueError: no such depth is defined, or the width is not a multiple of 8.
+        ValueError: no such depth is defined, or the width is below 1.
     """
 
     def __init__(
@@ -157,11 +158,10 @@ class ResNet(PooledNet):
     ) -> None:
         if depth not in LAYERS:
             raise ValueError(f"a ResNet has {' or '.join(map(str, LAYERS))} layers, not {depth}")
-        # torch 2.13 (oneDNN 3.12, AVX2) writes beyond its buffer in the backward pass of a 1 × 1
-        # convolution of stride 2 with four input channels: it corrupts the heap silently.
-        if width < 1 or width % 8:
-            raise ValueError(f"a ResNet's width is a multiple of 8, not {width}")
+        if width < 1:
+            raise ValueError(f"a ResNet's width is at least 1, not {width}")
         trunk = ResNetTrunk(depth, len(bands), width)
+        replace_crashing(trunk)
         super().__init__(
             trunk,
             trunk.channels,

@@ -7,7 +7,7 @@ optional dependency, and is imported only when such a net is built.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,10 @@ from landcover.core.bands import BAND_NAMES, PATCH_PIXELS
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.errors import BadInput
 from landcover.nets.pooled import PooledNet
+from landcover.nets.strided import replace_crashing
 from landcover.nets.timm_import import load_timm
 
 __all__ = ["TimmNet", "timm_trunk"]
-
-_SAFE_CHANNELS: Final = 8
 
 
 def timm_trunk(backbone: str, bands: int, *, pretrained: bool = False) -> nn.Module:
@@ -77,30 +76,6 @@ def _unsuitable(backbone: str, bands: int) -> str:
     )
 
 
-def _check_convolutions(trunk: nn.Module, backbone: str, bands: int) -> None:
-    """Refuse a trunk that would end the process.
-
-    torch 2.13 (oneDNN 3.12, AVX2) writes beyond its buffer in the backward pass of a 1 × 1
-    convolution with a stride and two to seven input channels, if the maps are channels-last.
-
-    Raises:
-        BadInput: the trunk has such a convolution.
-    """
-    for each in trunk.modules():
-        if (
-            isinstance(each, nn.Conv2d)
-            and max(each.kernel_size) == 1
-            and max(each.stride) > 1
-            and 1 < each.in_channels // each.groups < _SAFE_CHANNELS
-        ):
-            raise BadInput(
-                f"timm's '{backbone}' would crash in a training with {bands} bands, because of a "
-                f"fault of torch with strided 1 × 1 convolutions of fewer than {_SAFE_CHANNELS} "
-                f"channels: choose another trunk such as resnet18, or {_SAFE_CHANNELS} bands or "
-                "more."
-            )
-
-
 def _channels(trunk: nn.Module, backbone: str, bands: int) -> int:
     """Run a trunk on an empty patch and return the channels of its maps.
 
@@ -145,6 +120,6 @@ class TimmNet(PooledNet):
         dropout: float = 0.2,
     ) -> None:
         trunk = timm_trunk(backbone, len(bands))
-        _check_convolutions(trunk, backbone, len(bands))
+        replace_crashing(trunk)
         channels = _channels(trunk, backbone, len(bands))
         super().__init__(trunk, channels, bands=bands, classes=classes, dropout=dropout)

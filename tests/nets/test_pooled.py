@@ -80,9 +80,16 @@ def test_weights_have_the_names_of_torchvision() -> None:
 def test_only_known_depths_are_built() -> None:
     with pytest.raises(ValueError, match="18 or 50 or 101 layers, not 34"):
         ResNet(depth=34)
-    for width in (0, 4, 12):
-        with pytest.raises(ValueError, match=f"a multiple of 8, not {width}"):
-            ResNet(width=width)
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        ResNet(width=0)
+
+
+@pytest.mark.parametrize("width", [2, 4, 8, 12])
+def test_a_narrow_resnet_on_which_torch_crashes_is_trained(width: int) -> None:
+    net = ResNet(width=width)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net(torch.rand(2, 12, 120, 120)).sum().backward()
+    assert all(each.grad is not None for each in net.parameters())
 
 
 @BOTH
