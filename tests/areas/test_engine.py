@@ -66,7 +66,7 @@ def test_features_are_those_that_a_patch_has(mosaic: Model, block: Tensor) -> No
 
 def test_a_block_is_mirrored_at_its_edges_as_a_patch_is(lean: Model, block: Tensor) -> None:
     patch = block[:, :120, :120]
-    (found,) = Engine(lean).answer(patch, step=24).logits.flatten(1).T
+    (found,) = Engine(lean, precision="float32").answer(patch, step=24).logits.flatten(1).T
     bare = nets.build("taught", **{**lean.card.net_options, "mirror": 0}).eval()
     bare.load_state_dict(lean.net.state_dict())
     with torch.inference_mode():
@@ -98,7 +98,7 @@ def test_an_answer_is_the_same_to_the_bit_on_any_number_of_cores(
 
 
 def test_windows_begin_where_they_are_asked_for(lean: Model, block: Tensor) -> None:
-    own = Engine(lean)
+    own = Engine(lean, precision="float32")
     every = own.answer(block, step=8)
     some = own.answer(block, step=24, first=32, shape=(2, 3))
     assert torch.allclose(some.logits, every.logits[:, 4:8:3, 4:13:3], atol=1e-5)
