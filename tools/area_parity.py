@@ -43,10 +43,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--patches", type=Path, help="a folder of BigEarthNet")
     parser.add_argument("--step", type=int, default=STEP, help="pixels between windows")
     parser.add_argument("--composed", type=int, default=6, help="squares of 3 × 3 patches")
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="float32",
+        help="of the map; auto is what maps use: bfloat16 where the processor computes it",
+    )
     options = parser.parse_args(arguments)
     model = registry.default().load(options.model, "cpu")
-    engine = Engine(model, precision="float32", cells=False)
-    print(f"{options.model}, a window every {options.step} pixels")
+    engine = Engine(model, precision=options.precision, cells=False)
+    print(f"{options.model}, {engine.precision}, a window every {options.step} pixels")
     print(f"{'':34}{'windows':>8}{'mean |Δp|':>11}{'max |Δp|':>10}{'same decisions':>16}")
     for folder in options.scenes:
         areas = [pixels for path in sorted(folder.glob("*.tif")) for pixels in _scene(model, path)]

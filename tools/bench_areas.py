@@ -2,11 +2,13 @@
 
 The comparison is with sliding windows as the field's tools compute them: every window is cut out
 and passed through the same net in plain eager torch, float32, in batches of 32, on the same
-threads. As its cost is the same for each window, it is measured on some, spread over the area. It
-is compared twice: with the model as it answers for a patch, and with its bare net, whose patches
-are not mirrored at their edges. All run in turns, so that a machine whose speed drifts favours
-none, and each turn gives one ratio. The ratio is of seconds that the processor worked, beside that
-of the clock: on a machine that others use as well, only the first is a property of the program.
+threads. Where the processor computes bfloat16, which maps then use, both precisions of ours are
+compared with it. As its cost is the same for each window, it is measured on some, spread over the
+area. It is compared twice: with the model as it answers for a patch, and with its bare net, whose
+patches are not mirrored at their edges. All run in turns, so that a machine whose speed drifts
+favours none, and each turn gives one ratio. The ratio is of seconds that the processor worked,
+beside that of the clock: on a machine that others use as well, only the first is a property of the
+program.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ from landcover.core.window import Window
 from landcover.io import sources
 from landcover.io.samples import NAMES
 from landcover.models import registry
+from landcover.models.devices import supports_bfloat16
 from landcover.models.model import Model
 from landcover.nets.cell_net import CellNet
 from landcover.nets.mosaic import Mosaic
@@ -46,9 +49,9 @@ BATCH: Final = 32
 TURNS: Final = 3
 COMPARED: Final = {"landcover-area": (2400, 128), "landcover-mosaic": (960, 32)}
 """Model → side of the block, and number of windows that are cut out."""
-SIDES: Final = (1200, 2400, 4800)
-"""Sides of areas for the cost by size."""
 TILE: Final = 10980
+SIDES: Final = (1200, 2400, 4800, TILE)
+"""Sides of areas for the cost by size."""
 BLOCK: Final = 2400
 TARGET: Final = "target ≥ 15"
 
@@ -147,7 +150,9 @@ def _installed() -> tuple[str, ...]:
 
 def _compare(model: Model, side: int, count: int) -> None:
     pixels = landscape(side, side)
-    engine = Engine(model, precision="float32", cells=False)
+    engines = [Engine(model, precision="float32", cells=False)]
+    if supports_bfloat16(model.device):
+        engines.append(Engine(model, cells=False))
     parts = pixels.unfold(1, PATCH_PIXELS, STEP).unfold(2, PATCH_PIXELS, STEP)
     columns = parts.shape[2]
     every = parts.shape[1] * columns
@@ -162,25 +167,30 @@ def _compare(model: Model, side: int, count: int) -> None:
         with torch.no_grad():
             return torch.cat([net(part) for part in torch.split(cut, BATCH)])
 
-    def dense() -> Tensor:
+    def dense(engine: Engine) -> Tensor:
         return engine.answer(pixels, step=STEP).logits
 
-    logits, alone = dense().flatten(1).T[some], sliding(model.net)
-    gap = float((torch.sigmoid(logits) - torch.sigmoid(alone)).abs().mean())
+    alone = torch.sigmoid(sliding(model.net))
+    print(f"areas {model.card.name}: {every} windows of {side}² pixels")
+    for engine in engines:
+        own = torch.sigmoid(dense(engine).flatten(1).T[some])
+        print(f"  {engine.precision}: mean |Δp| {float((own - alone).abs().mean()):.4f}")
     kinds: dict[str, nn.Module] = {"the model": model.net, "its bare net": bare}
-    ratios: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
+    ratios: dict[tuple[str, str], list[tuple[float, float]]] = {
+        (engine.precision, kind): [] for engine in engines for kind in kinds
+    }
     for _ in range(TURNS):
-        fast = _timed(dense)
+        fast = {engine.precision: _timed(partial(dense, engine)) for engine in engines}
         for kind, net in kinds.items():
             slow = _timed(partial(sliding, net))
-            ratios[kind].append((slow[0] / fast[0], slow[1] / fast[1]))
-    print(f"areas {model.card.name}: {every} windows of {side}² pixels, mean |Δp| {gap:.4f}")
-    for kind, found in ratios.items():
+            for precision, ours in fast.items():
+                ratios[precision, kind].append((slow[0] / ours[0], slow[1] / ours[1]))
+    for (name, kind), found in ratios.items():
         clock, work = ([one[k] * every / count for one in found] for k in (0, 1))
         print(
-            f"  {statistics.median(work):.1f} times as fast as sliding windows of {kind} "
-            f"({min(work):.1f} to {max(work):.1f}; by the clock {statistics.median(clock):.1f}; "
-            f"{TARGET})",
+            f"  {name}: {statistics.median(work):.1f} times as fast as sliding windows of "
+            f"{kind} ({min(work):.1f} to {max(work):.1f}; by the clock "
+            f"{statistics.median(clock):.1f}; {TARGET})",
             flush=True,
         )
 

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from landcover.areas.engine import MARGIN, TILE, Engine
 from landcover.core.freed_memory import keep_freed_memory
 from landcover.models import registry
+from landcover.models.devices import supports_bfloat16
 from landcover.models.model import Model
 from landcover.nets.cell_net import CellNet
 from tools.bench_areas import landscape
@@ -56,17 +57,28 @@ def main() -> None:
     plain.in_area()
     ours = Engine(model, precision="float32", cores=1).net
     assert isinstance(ours, CellNet)
-    _engines(model, _Cells(plain).eval(), _Cells(ours).eval())
+    _engines(model, _Cells(plain).eval(), _Cells(ours).eval(), _in_bfloat16(model))
     runs = {str(side): _run(_Cells(ours).eval(), _pixels(side)) for side in SIDES}
     areas = {str(side): _area(side) for side in SIDES}
     print("our engine by the side of a tile, in pixels that the net looks at")
     _show(_timed(runs), areas)
 
 
-def _engines(model: Model, plain: nn.Module, ours: nn.Module) -> None:
+def _in_bfloat16(model: Model) -> nn.Module | None:
+    """Our engine as maps use it where the processor computes bfloat16; None elsewhere."""
+    if not supports_bfloat16(model.device):
+        return None
+    net = Engine(model, precision="bfloat16", cores=1).net
+    assert isinstance(net, CellNet)
+    return _Cells(net).eval()
+
+
+def _engines(model: Model, plain: nn.Module, ours: nn.Module, half: nn.Module | None) -> None:
     pixels = _pixels(TILE)
     print(f"{model.card.title}, tiles of {TILE} pixels that the net looks at, one thread")
     runs = {"plain torch, eager": _run(plain, pixels), "ours": _run(ours, pixels)}
+    if half is not None:
+        runs["ours in bfloat16"] = _run(half, pixels, torch.bfloat16)
     runs |= dict(_others(plain, pixels))
     wanted = torch.as_tensor(runs["plain torch, eager"]())
     scale = float(wanted.abs().max())
@@ -120,10 +132,13 @@ def _area(side: int) -> float:
     return (SHRINK * side) ** 2 / 1e6
 
 
-def _run(net: Callable[[Tensor], Tensor], pixels: Tensor) -> Callable[[], Tensor]:
+def _run(
+    net: Callable[[Tensor], Tensor], pixels: Tensor, dtype: torch.dtype = torch.float32
+) -> Callable[[], Tensor]:
     def run() -> Tensor:
-        with torch.inference_mode():
-            return net(pixels)
+        half = torch.autocast("cpu", torch.bfloat16, enabled=dtype is torch.bfloat16)
+        with torch.inference_mode(), half:
+            return net(pixels).float()
 
     return run
 
