@@ -29,7 +29,15 @@ from landcover.io.placing import offset_in
 from landcover.io.rectangles import Facts, Rectangles
 from landcover.stac.passes import ONE_PASS
 
-__all__ = ["Dates", "FilePass", "OwnScene", "close_scenes", "folder_spec", "scenes_spec"]
+__all__ = [
+    "Dates",
+    "FilePass",
+    "OwnScene",
+    "close_scenes",
+    "extent_of",
+    "folder_spec",
+    "scenes_spec",
+]
 
 _OLDEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -257,14 +265,19 @@ def _spec(scenes: list[OwnScene], title: str, area: Area | None, dates: Dates) -
 
 def _common(grid: Window, scenes: Sequence[OwnScene]) -> Window:
     """The grid that all scenes share if it is another one than the given, else the given."""
+    if offset_in(grid, scenes[0].facts.extent) is not None:
+        return grid
+    return extent_of(scenes) or grid
+
+
+def extent_of(scenes: Sequence[OwnScene]) -> Window | None:
+    """The rectangle around scenes that share a grid; None if they do not."""
     extents = [scene.facts.extent for scene in scenes]
     first = extents[0]
-    if offset_in(grid, first) is not None:
-        return grid
     corners = [offset_in(first, extent) for extent in extents]
     found = [corner for corner in corners if corner is not None]
     if len(found) < len(corners):
-        return grid
+        return None
     top, left = min(row for row, _ in found), min(col for _, col in found)
     bottom = max(row + each.height for (row, _), each in zip(found, extents, strict=True))
     right = max(col + each.width for (_, col), each in zip(found, extents, strict=True))

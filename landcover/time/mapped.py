@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime
 from threading import Event
 
 from landcover.areas.area_file import Area
 from landcover.areas.canvas import Canvas
 from landcover.areas.imagery import Imagery, ImagerySpec, imagery_of
+from landcover.areas.imagery_files import FileSpec
+from landcover.areas.imagery_folder import FilePass, extent_of, scenes_spec
 from landcover.areas.job import Executor, MapTask, open_mapper
 from landcover.areas.plan import DEFAULT_STEP, Plan
 from landcover.areas.plan_area import plans_of
@@ -17,10 +21,11 @@ from landcover.core.errors import BadInput
 from landcover.core.progress import Progress, Report
 from landcover.io.guard import shown
 from landcover.models import registry
+from landcover.stac.passes import ONE_PASS
 from landcover.time.dated import DateMap, Facts, check_cells
 from landcover.time.pixels import pixel_facts
 
-__all__ = ["Shot", "facts_of", "grids_of", "map_of", "model_for", "opened"]
+__all__ = ["Shot", "facts_of", "grids_of", "map_of", "model_for", "one_a_pass", "opened"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +57,53 @@ def opened(source: str, spec: ImagerySpec | None = None, *, cancel: Event | None
     """
     found = imagery_of(source) if spec is None else spec
     return Shot(name=shown(source), spec=found, imagery=found.open(cancel=cancel))
+
+
+def one_a_pass(
+    shots: Sequence[tuple[datetime, Shot]], area: Area | None, *, cancel: Event | None = None
+) -> list[tuple[datetime, Shot]]:
+    """Join the tiles of a pass, which a satellite took within minutes, to one image.
+
+    Images in memory, of other bands or of several UTM zones stay as they are.
+
+    Args:
+        shots: images and their times, in order of time.
+        area: what is looked at; None for all of an image.
+        cancel: set to stop.
+
+    Raises:
+        Cancelled: the user stopped it.
+    """
+    found: list[tuple[datetime, Shot]] = []
+    tiles: list[Shot] = []  # those of the last one of them
+    for when, shot in shots:
+        together = None
+        if found and when - found[-1][0] <= ONE_PASS:
+            together = _joined([*tiles, shot], area, cancel)
+        if together is None:
+            found.append((when, shot))
+            tiles = [shot]
+        else:
+            found[-1] = (found[-1][0], together)
+            tiles.append(shot)
+    return found
+
+
+def _joined(shots: Sequence[Shot], area: Area | None, cancel: Event | None) -> Shot | None:
+    """Files of one pass as one image; None where they cannot be one."""
+    specs = [shot.spec for shot in shots if isinstance(shot.spec, FileSpec)]
+    if len(specs) < len(shots):
+        return None
+    name = " + ".join(shot.name for shot in shots)
+    try:
+        spec = scenes_spec(specs, name, area, cancel=cancel)
+    except BadInput:  # other bands, or one of them is outside the area
+        return None
+    scenes = [scene for one in spec.passes if isinstance(one, FilePass) for scene in one.scenes]
+    if len(spec.grids) > 1 or len(scenes) < len(shots):
+        return None
+    exact = extent_of(scenes) if area is None else None
+    return opened(name, replace(spec, grids=(exact,)) if exact else spec, cancel=cancel)
 
 
 def grids_of(

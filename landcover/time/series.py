@@ -34,7 +34,7 @@ from landcover.core.window import Window
 from landcover.time.animation import Frame
 from landcover.time.change import Estimate
 from landcover.time.dated import DateMap
-from landcover.time.mapped import Shot, grids_of, map_of, model_for, opened
+from landcover.time.mapped import Shot, grids_of, map_of, model_for, one_a_pass, opened
 from landcover.time.moments import Moment, Month, Monthly, moment_of
 from landcover.time.trend import Trend, trend_of
 from landcover.trust.result import predict
@@ -102,7 +102,8 @@ def series_of(
 
     Args:
         sources: images of the dates, in any order: as for
-            :func:`landcover.areas.imagery.imagery_of`, or open already.
+            :func:`landcover.areas.imagery.imagery_of`, or open already. Files of one pass, such as
+            two tiles of a day, are one date.
         at: latitude and longitude (WGS 84 degrees) of the centre of a window of 1200 m.
         area: an area, or what :func:`landcover.areas.area_file.read_area` reads; without it and
             ``at``, all of the first image.
@@ -130,6 +131,7 @@ def series_of(
     if not shots:
         why = f" ({failed[0][0]}: {failed[0][1]})" if failed else ""
         raise BadInput(f"None of the sources can be used{why[:400]}: give images with a date.")
+    shots = one_a_pass(shots, area, cancel=cancel)
     grids = _plan(shots[0][1], at, area, step, cancel)
     if frames and max(grids.window.width, grids.window.height) > _READ:
         raise BadInput(

@@ -78,6 +78,31 @@ def test_a_window_has_a_verdict_and_json(dates: Path, capsys: pytest.CaptureFixt
     assert record["dates"][0]["index_water_hectares"] < 144
 
 
+def test_two_tiles_of_a_pass_are_one_date(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The map of both is that of the whole, though each tile shows a half."""
+    patch = read_sample("finland-lake")
+    a, b, c, d, e, f = patch.transform
+    for folder in ("whole", "tiles"):
+        (tmp_path / folder).mkdir()
+    for day in ("2020-06-21", "2021-06-26"):
+        write_stack(tmp_path / f"whole/lake_{day}.tif", patch, (1, 2))
+        for side, west in (("west", c), ("east", c + patch.width * a)):
+            tile = replace(patch, transform=(a, b, west, d, e, f))
+            write_stack(tmp_path / f"tiles/lake_{side}_{day}.tif", tile)
+    records = []
+    for folder in ("whole", "tiles"):
+        assert main(["series", str(tmp_path / folder), "--json"]) == DONE
+        records.append(json.loads(capsys.readouterr().out))
+    wanted, found = records
+    assert len(found["dates"]) == len(wanted["dates"]) == 2
+    assert found["hectares"] == wanted["hectares"] == pytest.approx(288)
+    assert [one["source"] for one in found["dates"]] != [one["source"] for one in wanted["dates"]]
+    for ours, theirs in zip(found["dates"], wanted["dates"], strict=True):
+        assert ours["probability"] == pytest.approx(theirs["probability"], abs=0.01)
+
+
 def test_what_fails_is_named_and_the_rest_is_done(
     dates: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
