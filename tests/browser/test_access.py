@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -98,21 +99,33 @@ def test_a_place_without_an_image(page: Page, app: str, scheme: str, width: int)
     assert violations(page) == []
 
 
-@views(("dark", 400))
+@pytest.mark.parametrize(("scheme", "width"), [("dark", 400)])
+def test_models_as_they_open(page: Page, app: str, scheme: str, width: int) -> None:
+    for _ in sections_of_models(page, app, scheme, width):
+        assert violations(page) == []
+
+
+@views()
 def test_models(page: Page, app: str, scheme: str, width: int) -> None:
-    show(page, scheme, width)
-    steps.open_app(page, app)
-    steps.open_page(page, "Models")
-    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=90_000)
-    assert violations(page) == []
-    for section in page.get_by_role("radiogroup").first.get_by_role("radio").all()[1:]:
-        press(page, section)
+    for _ in sections_of_models(page, app, scheme, width):
         views = page.get_by_role("radiogroup", name="View").get_by_role("radio")
         number = 0
         while number < views.count():  # counted again, because each section has its own
             press(page, views.nth(number))
             assert violations(page) == []
             number += 1
+
+
+def sections_of_models(page: Page, app: str, scheme: str, width: int) -> Iterator[None]:
+    """Open each section of the page Models."""
+    show(page, scheme, width)
+    steps.open_app(page, app)
+    steps.open_page(page, "Models")
+    expect(page.locator(".js-plotly-plot").first).to_be_visible(timeout=90_000)
+    yield
+    for section in page.get_by_role("radiogroup").first.get_by_role("radio").all()[1:]:
+        press(page, section)
+        yield
 
 
 @views(("dark", 400))
