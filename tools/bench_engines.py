@@ -98,15 +98,10 @@ def _others(net: nn.Module, pixels: Tensor) -> Iterator[tuple[str, Callable[[], 
         print(f"  torch.compile does not work here: {str(error).splitlines()[0][:80]}")
     if importlib.util.find_spec("openvino"):
         openvino: Any = importlib.import_module("openvino")
-        graph = openvino.convert_model(net, example_input=pixels)
-        graph.reshape(list(pixels.shape))
-        settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-        request = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
-
-        def infer() -> Any:  # noqa: ANN401 - an array of NumPy
-            return request.infer({0: pixels.numpy()}, share_inputs=True)[0].copy()
-
-        yield f"OpenVINO {openvino.__version__.partition('-')[0]}", infer
+        name = f"OpenVINO {openvino.__version__.partition('-')[0]}"
+        yield name, _openvino(openvino, net, pixels, "f32")
+        if supports_bfloat16(pixels.device):
+            yield f"{name} in bfloat16", _openvino(openvino, net, pixels, "bf16")
     if importlib.util.find_spec("onnxruntime") and importlib.util.find_spec("onnx"):
         onnxruntime: Any = importlib.import_module("onnxruntime")
         options = onnxruntime.SessionOptions()
@@ -120,6 +115,18 @@ def _others(net: nn.Module, pixels: Tensor) -> Iterator[tuple[str, Callable[[], 
             f"ONNX Runtime {onnxruntime.__version__}",
             lambda: session.run(None, {name: pixels.numpy()})[0],
         )
+
+
+def _openvino(openvino: Any, net: nn.Module, pixels: Tensor, precision: str) -> Callable[[], Any]:  # noqa: ANN401 - a module
+    graph = openvino.convert_model(net, example_input=pixels)
+    graph.reshape(list(pixels.shape))
+    settings = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": precision}
+    request = openvino.Core().compile_model(graph, "CPU", settings).create_infer_request()
+
+    def infer() -> Any:  # noqa: ANN401 - an array of NumPy
+        return request.infer({0: pixels.numpy()}, share_inputs=True)[0].copy()
+
+    return infer
 
 
 def _pixels(side: int) -> Tensor:
