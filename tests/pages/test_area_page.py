@@ -13,6 +13,7 @@ from datetime import date
 from pathlib import Path
 from threading import Event
 from typing import Any
+from unittest.mock import patch
 
 import folium
 import numpy as np
@@ -205,6 +206,43 @@ def test_an_outline_comes_from_a_file(area_page: AppTest, name: str, content: st
     field.set_value([(name, content.encode(), "application/octet-stream")]).run()
     assert not area_page.error
     assert "Map this area" in labels(area_page)
+
+
+def outline_file(west: float) -> bytes:
+    return json.dumps({"type": "Polygon", "coordinates": [square(west, 62.81, 0.02)]}).encode()
+
+
+def give_outlines(page: AppTest, **files: bytes) -> AppTest:
+    """Put files into the field of outlines, whose ids are their names."""
+    field = next(one for one in page.file_uploader if one.key == "area_file")
+    with patch("uuid.uuid4", side_effect=files):
+        field.set_value([(f"{name}.geojson", content, "") for name, content in files.items()])
+    return page.run()
+
+
+def test_an_outline_goes_with_its_file(area_page: AppTest, area_map: MapStandIn) -> None:
+    first, second = outline_file(30.59), outline_file(30.6)
+    give_outlines(choose_how(area_page, "From a file"), first=first)
+    rings = shown(area_map)["outlines"][1]["rings"]
+    # What was read is dropped.
+    give_outlines(area_page, first=b"", second=second)
+    assert shown(area_map)["outlines"][1]["rings"] != rings
+    assert "the last one counts: second.geojson" in "".join(
+        one.value.replace("\\", "") for one in area_page.caption
+    )
+    # Taken back, the file before it counts.
+    give_outlines(area_page, first=b"")
+    assert not area_page.error
+    assert shown(area_map)["outlines"][1]["rings"] == rings
+    # Another way to give the area empties the field, but takes nothing back.
+    choose_how(area_page, "The entire image")
+    choose_how(area_page, "From a file")
+    assert [one["kind"] for one in shown(area_map)["outlines"]] == ["imagery", "area"]
+    give_outlines(area_page, second=second)
+    give_outlines(area_page)
+    assert [one["kind"] for one in shown(area_map)["outlines"]] == ["imagery"]
+    assert "No outline yet" in texts(area_page)
+    assert "Map this area" not in labels(area_page)
 
 
 def test_a_damaged_outline_gets_one_sentence(area_page: AppTest) -> None:

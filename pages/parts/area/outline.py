@@ -17,6 +17,7 @@ from pages.parts.shared import elements, theme, upload_memory, widgets
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from pages.parts.shared.links import Place
 
@@ -28,6 +29,12 @@ TYPED: Final = "Typed"
 _NUMBER: Final = re.compile(r"[-+]?[0-9]{1,3}(\.[0-9]{1,12})?")
 _AREA: Final = "area_outlines"
 _FAILED: Final = "area_outline_failed"
+_TOUCHED: Final = "area_file_touched"
+"""State key of whether the user has changed the field's files since they were read."""
+_SEEN: Final = "area_file_seen"
+_READ: Final = "area_file_read"
+_MOST_READ: Final = 20
+"""Outlines of files that are kept."""
 _FILE_TYPES: Final = ("geojson", "json", "gpkg", "kml", "kmz", "wkt")
 NOTHING: Final = {
     DRAWN: "Nothing is drawn yet: draw a rectangle or a polygon with the tools on the left of the "
@@ -99,17 +106,53 @@ def _take(how: str, read: Callable[[], Area]) -> None:
 
 def _file() -> None:
     files = widgets.file_uploader(
-        "GeoJSON, GeoPackage, KML or WKT", type=list(_FILE_TYPES), key="area_file"
+        "GeoJSON, GeoPackage, KML or WKT",
+        type=list(_FILE_TYPES),
+        key="area_file",
+        on_change=st.session_state.update,
+        kwargs={_TOUCHED: True},
     )
-    token = [file.file_id for file in files]
-    if token == st.session_state.get("area_file_seen", []):
+    token, seen = [file.file_id for file in files], st.session_state.get(_SEEN, [])
+    if not token and not st.session_state.get(_TOUCHED):
+        # The field is empty because it was not drawn meanwhile: nobody has taken the file back.
+        st.session_state[_SEEN] = seen = []
+    if len(files) > 1:
+        st.caption(f"Of these files the last one counts: {theme.literal(files[-1].name)}.")
+    if token == seen:
         return
-    st.session_state["area_file_seen"] = token
+    st.session_state[_SEEN], st.session_state[_TOUCHED] = token, False
     if files:
-        last = files[-1]
-        _take(FILE, lambda: read_area(bytes(last.getbuffer()), name=last.name))
-        upload_memory.empty(token)
+        _take(FILE, lambda: _read_once(files[-1]))
+    else:
+        _forget(FILE)
     st.rerun()
+
+
+def _read_once(file: UploadedFile) -> Area:
+    """Read an uploaded outline; what was read is kept, because the bytes of the file are dropped.
+
+    Raises:
+        BadInput: it is no outline.
+    """
+    read: dict[str, Area | str] = st.session_state.setdefault(_READ, {})
+    if file.file_id not in read:
+        try:
+            read[file.file_id] = read_area(bytes(file.getbuffer()), name=file.name)
+        except BadInput as error:
+            read[file.file_id] = str(error)
+        upload_memory.empty([file.file_id])
+        while len(read) > _MOST_READ:
+            del read[next(iter(read))]
+    found = read[file.file_id]
+    if isinstance(found, str):
+        raise BadInput(found)
+    return found
+
+
+def _forget(how: str) -> None:
+    """Forget the outline that was given in that way, and why it could not be read."""
+    for key in (_AREA, _FAILED):
+        st.session_state.setdefault(key, {}).pop(how, None)
 
 
 def _coordinates() -> None:
