@@ -317,10 +317,29 @@ def test_the_example_is_mapped_looked_at_and_packed(
     # The other outline is another map; this one stays until it is removed.
     choose_how(area_page, "Drawn on the map")
     assert "The map is complete" in texts(area_page)
-    folder = found.folder
+    assert "Bring back the map before" not in labels(area_page)
     press(area_page, "Remove this map")
-    assert not folder.exists()
     assert [one["side"] for one in shown(area_map)["layers"]] == ["under"]
+    press(area_page, "Bring back the map before")
+    assert "The map is complete: 1.4 km² in 4 blocks." in texts(area_page)
+    assert found.bundle.is_file()
+
+
+def test_a_map_that_another_one_replaced_comes_back(area_page: AppTest) -> None:
+    finish(press(area_page, "Map this area"))
+    first = made(area_page)
+    area_page.select_slider(key=page.STEP).set_value(48).run()
+    finish(press(area_page, "Map this area"))
+    second = made(area_page)
+    assert second is not first
+    press(area_page, "Bring back the map before")
+    assert made(area_page) is first
+    press(area_page, "Bring back the map before")
+    assert made(area_page) is second
+    # One is kept, and no more.
+    press(area_page, "Remove this map")
+    assert second.folder.exists()
+    assert not first.folder.exists()
 
 
 def test_a_map_that_is_stopped_keeps_its_blocks_and_goes_on(

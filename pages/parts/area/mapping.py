@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.areas.mapping import MapResult, Prepared
 
 KEY: Final = "area_mapping"
+_REMOVED: Final = "area_removed"
 NAME: Final = "map.tif"
 SCHEDULER_VARIABLE: Final = "LANDCOVER_SCHEDULER"
 """Environment variable with the address of the Dask scheduler that maps the areas of the app."""
@@ -220,7 +221,7 @@ def current() -> Mapping | None:
 
 
 def start(request: Request) -> None:
-    """Start to make a map; another one that is being made is stopped.
+    """Start to make a map; another one is removed, and stopped if it is being made.
 
     The same map goes on where it was stopped.
     """
@@ -257,7 +258,7 @@ def take() -> Mapping | None:
 
 
 def drop() -> None:
-    """Remove the latest map and its files."""
+    """Remove the latest map; until another one is removed, it can be brought back."""
     stop()
     kept = take()
     if kept is not None:
@@ -265,8 +266,30 @@ def drop() -> None:
 
 
 def remove(made: Mapping) -> None:
-    """Remove the files of a map."""
-    shutil.rmtree(made.folder, ignore_errors=True)
+    """Put a map aside, and delete the one that was put aside before it.
+
+    A map without a finished block is deleted at once.
+    """
+    gone: Mapping | None = made
+    if made.done:
+        gone, st.session_state[_REMOVED] = removed(), made
+    if gone is not None:
+        shutil.rmtree(gone.folder, ignore_errors=True)
+
+
+def removed() -> Mapping | None:
+    """Return the map that was removed last."""
+    found = st.session_state.get(_REMOVED)
+    return found if isinstance(found, Mapping) else None
+
+
+def bring_back() -> None:
+    """Show the map that was removed last again; the one that is shown takes its place."""
+    kept = removed()
+    if kept is not None:
+        st.session_state[_REMOVED] = None
+        drop()
+        st.session_state[KEY] = kept
 
 
 def collect(job: Job) -> None:

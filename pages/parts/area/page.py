@@ -62,6 +62,8 @@ def show(*, background: bool) -> None:
     # After the map, because planning loads torch.
     with job_slot:
         _job(chosen, area, made)
+        if made is None or made.job is None:
+            _offer_back()
         if made is not None and made.done:
             place.show(made.canvases, made.thresholds)
 
@@ -190,6 +192,20 @@ def _ended(made: Mapping) -> None:
             args=(made.request,),
         )
         widgets.button("Remove this map", key="area_drop", on_click=mapping.drop)
+
+
+def _offer_back() -> None:
+    """Offer the map that was removed last, or made room for another one."""
+    gone = mapping.removed()
+    if gone is None:
+        return
+    widgets.button(
+        "Bring back the map before",
+        key="area_back",
+        icon=":material/undo:",
+        on_click=mapping.bring_back,
+    )
+    st.caption(f"It is of {theme.literal(gone.request.title)}, {gone.request.km2:,.1f} km².")
 
 
 def _view(made: Mapping | None) -> View | None:
