@@ -38,6 +38,7 @@ OF_CARD: Final[dict[str, Callable[[data.Entry], None]]] = {
     "Architecture": card.architecture,
 }
 SECTION: Final = "models_section"
+VIEW: Final = "models_view"
 # Sections of the page, each with its views; the address of the page names the view.
 SECTIONS: Final[dict[str, tuple[str, ...]]] = {
     ALL: (ALL,),
@@ -111,6 +112,7 @@ def _section() -> str:
 
 
 def _jump() -> None:
+    url_state.drop_change(VIEW)  # a view of the section before
     shown.keep(view=SECTIONS[widgets.value(SECTION)][0])
     url_state.publish()
 
@@ -149,7 +151,7 @@ def _one(
         )
     entry, report = known[name], known[name].report
     with right:
-        view = show.switch("View", _views(section, entry), "models_view", field="view")
+        view = show.switch("View", _views(section, entry), VIEW, field="view")
     if view in OF_CARD:
         OF_CARD[view](entry)
     elif view == CURVES and rows and data.ready(found):

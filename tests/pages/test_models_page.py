@@ -768,3 +768,13 @@ def test_state_of_one_split_does_not_break_another(exclusive: Path) -> None:
     assert not shown.exception
     assert shown.selectbox(key="models_curve").value == classes.POOLED
     assert exclusive.is_dir()
+
+
+def test_a_section_chosen_right_after_a_view_is_opened(zoo: Path) -> None:
+    """Both clicks arrive together when the server is busy with something else."""
+    assert zoo.is_dir()
+    shown = view(page(), "Reliability")
+    shown.segmented_control(key="models_view").set_value("Thresholds")
+    section(shown, "Errors")
+    assert shown.segmented_control(key="models_section").value == "Errors"
+    assert shown.segmented_control(key="models_view").value == "Failures"

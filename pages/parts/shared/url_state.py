@@ -135,6 +135,16 @@ def changed(key: str) -> bool:
     return key in st.session_state and bool(st.session_state[key] != known.get(key))
 
 
+def drop_change(key: str) -> None:
+    """Ignore a change of a widget in this run, because one that the user changed later decides.
+
+    Two changes that follow each other quickly arrive together, and their callbacks are called in
+    the order of the page.
+    """
+    if key in st.session_state:
+        st.session_state.setdefault(_SET, {})[key] = st.session_state[key]
+
+
 def offered(field: str, options: Sequence[Option], text: Callable[[Option], str]) -> list[Option]:
     """Return the options that the user or the address chose; note those that do not exist.
 
