@@ -20,7 +20,11 @@ LOOPBACK_ONLY = "--host-resolver-rules=MAP * ~NOTFOUND" + "".join(
 """No other address is found. Refusing requests one by one would pass each through Python, and
 would turn off the browser's cache."""
 
-expect.set_options(timeout=30_000)
+PATIENCE_MS = 120_000
+"""How long a test waits for what a page shows. A server that has just started imports torch first,
+and a busy computer takes several times as long as a quiet one."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +66,7 @@ def outside() -> list[str]:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """One cache of the app's scripts for all tests; what the app remembers belongs to a page."""
     shared = browser.new_context(viewport={"width": 1280, "height": 900}, accept_downloads=True)
-    shared.set_default_timeout(30_000)
+    shared.set_default_timeout(PATIENCE_MS)
     yield shared
     shared.close()
 

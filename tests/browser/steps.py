@@ -25,7 +25,7 @@ def classify_is_ready(page: Page) -> FrameLocator:
     """Wait until Classify is drawn to its end, without a place, and its map stands still."""
     frame = page.frame_locator(MAP_FRAME)
     # A server that has just started imports the app first, which takes long on a busy computer.
-    expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible(timeout=90_000)
+    expect(frame.locator("img.leaflet-tile-loaded").first).to_be_visible()
     # The last part of the page: after it, nothing moves any more.
     expect(heading(page, "Six real places")).to_be_visible()
     settle(page, frame)
@@ -49,7 +49,7 @@ def idle(page: Page) -> None:
     """Wait until the server has run the page after the last action."""
     page.wait_for_timeout(1000)  # until it has begun
     state = page.locator("[data-testid=stApp][data-test-script-state=notRunning]")
-    expect(state).to_have_count(1, timeout=90_000)
+    expect(state).to_have_count(1)
 
 
 def heading(page: Page, text: str) -> Locator:

@@ -416,7 +416,7 @@ def test_a_page_can_be_opened_by_its_own_address(
     """The first visitor of a server determines how Streamlit treats the folder of pages."""
     for _ in ("first", "again"):
         page.goto(f"{fresh_app}/{name}")
-        expect(page.get_by_role("heading", name=head)).to_be_visible(timeout=90_000)
+        expect(page.get_by_role("heading", name=head)).to_be_visible()
         expect(page).to_have_url(f"{fresh_app}/{name}")
         # Our own navigation, not the one that Streamlit makes from the folder.
         expect(page.get_by_role("link", name="Classify")).to_be_visible()

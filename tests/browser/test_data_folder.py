@@ -27,7 +27,7 @@ def open_folders(page: Page, url: str, width: int, scheme: str) -> None:
     """Open the page, and on it the fields for a folder."""
     show(page, scheme, width)
     page.goto(f"{url}/data")
-    expect(page.get_by_text("480,038 patches").first).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("480,038 patches").first).to_be_visible()
     click(page, page.get_by_text("A data set on this computer"))
 
 
@@ -43,16 +43,16 @@ def test_the_example_is_browsed(
 ) -> None:
     open_folders(page, own_app, width, scheme)
     click(page, page.get_by_role("button", name="Try it with the six example patches"))
-    expect(page.get_by_text("5 patches of 1200 m")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("5 patches of 1200 m")).to_be_visible()
     press(page, page.get_by_role("radio", name="Patches", exact=True))
-    expect(page.get_by_role("img", name=PICTURES)).to_have_count(5, timeout=90_000)
+    expect(page.get_by_role("img", name=PICTURES)).to_have_count(5)
     check(page, width)
     steps.choose(page, "Patches that have", "Inland waters")
     page.keyboard.press("Escape")
     expect(page.get_by_text("1 patch, in the order of the tables")).to_be_visible()
     expect(page.get_by_role("img", name=PICTURES)).to_have_count(1)
     click(page, page.get_by_role("button", name="Look-alikes"))
-    expect(steps.heading(page, "Look-alikes")).to_be_visible(timeout=90_000)
+    expect(steps.heading(page, "Look-alikes")).to_be_visible()
     expect(page.get_by_role("img", name="True colours of training patch 1")).to_be_visible()
     check(page, width)
     assert outside == []
@@ -67,10 +67,10 @@ def test_wrong_labels_are_found(
     folder = page.get_by_role("textbox", name="Folder on this computer")
     folder.fill(str(tmp_path / "data"))
     folder.press("Enter")
-    expect(page.get_by_text(": 26 patches")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text(": 26 patches")).to_be_visible()
     press(page, page.get_by_role("radio", name="Label errors", exact=True))
     click(page, page.get_by_role("button", name="Look for label errors"))
-    expect(page.get_by_text("2 labels of 26 patches are suspected")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("2 labels of 26 patches are suspected")).to_be_visible()
     reason = page.get_by_text("Labelled Mixed forest, but a model that has not seen this patch")
     expect(reason.first).to_be_visible()
     expect(page.get_by_role("img", name=f"True colours of patch {wrong}")).to_have_count(2)

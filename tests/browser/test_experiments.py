@@ -34,16 +34,16 @@ def test_a_run_is_read_downloaded_compared_removed_and_brought_back(
     page: Page, home: Path, own_app: str, outside: list[str]
 ) -> None:
     page.goto(f"{own_app}/experiments")
-    expect(page.get_by_text("There are no runs of yours yet")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("There are no runs of yours yet")).to_be_visible()
     page.get_by_role("button", name="Go to Train").click()
-    expect(steps.heading(page, "Train and test")).to_be_visible(timeout=90_000)
+    expect(steps.heading(page, "Train and test")).to_be_visible()
     root = write_example(home / "six")
     settings = {"batch": 3, "validate_every": 1, "net_options": {**runs.NET, "members": 1}}
     run = control.start(runs.order(root, epochs=1, settings=settings))
     assert runs.wait(run.id, seconds=180).state == "finished"
 
     page.goto(f"{own_app}/experiments")
-    expect(steps.heading(page, "mine")).to_be_visible(timeout=90_000)
+    expect(steps.heading(page, "mine")).to_be_visible()
     expect(page.locator(".js-plotly-plot")).to_have_count(2)
     page.get_by_text("Log", exact=True).click()
     expect(page.get_by_text("epoch 1 of 1")).to_be_visible()
@@ -63,7 +63,7 @@ def test_a_run_is_read_downloaded_compared_removed_and_brought_back(
     assert violations(page) == []
     assert re.search(r"with=model(:|%3A)landcover-cnn", page.url)
     page.reload()
-    expect(steps.heading(page, "Settings that differ")).to_be_visible(timeout=90_000)
+    expect(steps.heading(page, "Settings that differ")).to_be_visible()
 
     press(page, page.get_by_role("radio", name="One in detail"))
     page.get_by_text("Rename or remove").click()

@@ -26,8 +26,8 @@ def open_explain(page: Page, app: str) -> None:
 
 def finished(page: Page) -> None:
     """Wait until all maps are shown and nothing is computed any more."""
-    expect(page.get_by_role("heading", name="Is it stable")).to_be_visible(timeout=90_000)
-    expect(page.locator(".st-key-explain_progress")).to_have_count(0, timeout=90_000)
+    expect(page.get_by_role("heading", name="Is it stable")).to_be_visible()
+    expect(page.locator(".st-key-explain_progress")).to_have_count(0)
     expect(page.get_by_text("is being computed")).to_have_count(0)
 
 
@@ -46,7 +46,7 @@ def test_maps_appear_and_are_downloaded(page: Page, app: str, outside: list[str]
     # The true colours, two maps, and the scale of both.
     expect(maps(page)).to_have_count(4)
     expect(page.get_by_text("All maps share this scale")).to_be_visible()
-    expect(page.locator(".st-key-explain_bands_0 .js-plotly-plot")).to_be_visible(timeout=90_000)
+    expect(page.locator(".st-key-explain_bands_0 .js-plotly-plot")).to_be_visible()
     patch = read_sample(samples()[0].name)
     with rasterio.open(saved(page, "Maps as GeoTIFF")) as raster:
         assert raster.count == 2
@@ -103,6 +103,6 @@ def test_two_models_are_compared(page: Page, app: str) -> None:
     expect(page.get_by_role("combobox", name="The other model")).to_be_visible()
     finished(page)
     # One for each model, and a third for the spectral indices.
-    expect(page.get_by_role("button", name="as PNG")).to_have_count(3, timeout=90_000)
+    expect(page.get_by_role("button", name="as PNG")).to_have_count(3)
     # The true colours, and two maps, each with its own scale below.
     expect(maps(page)).to_have_count(5)

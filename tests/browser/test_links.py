@@ -24,7 +24,7 @@ LAKE = {"sample": "finland-lake", "class": "Inland waters", "method": "occlusion
 def shows(page: Page, label: str, value: str) -> None:
     """Expect a select box to show a value, which may be followed by a probability."""
     box = page.get_by_role("combobox", name=label, exact=True)
-    expect(box).to_have_value(re.compile(re.escape(value)), timeout=90_000)
+    expect(box).to_have_value(re.compile(re.escape(value)))
 
 
 @pytest.mark.slow
@@ -90,7 +90,7 @@ def test_reload_and_second_tab_show_the_same_on_explain(
     other = context.new_page()
     other.goto(address)
     for shown in (page, other):
-        expect(shown.get_by_role("radio", name="Methods")).to_be_checked(timeout=60_000)
+        expect(shown.get_by_role("radio", name="Methods")).to_be_checked()
         shows(shown, "Land cover", "Inland waters")
         shows(shown, "Compared with", "black")
         expect(shown).to_have_url(address)
@@ -109,7 +109,7 @@ def test_reload_and_second_tab_show_the_same_on_models(
         page.reload()
         for shown in (page, other):
             radio = shown.get_by_role("radio", name=view, exact=True)
-            expect(radio).to_be_checked(timeout=90_000)
+            expect(radio).to_be_checked()
             shows(shown, label, model)
             expect(shown).to_have_url(address)
         other.close()
@@ -154,6 +154,6 @@ def fresh_app() -> Iterator[str]:
 
 def test_a_link_works_for_the_first_visitor_of_a_server(page: Page, fresh_app: str) -> None:
     page.goto(f"{fresh_app}/explain?sample=finland-lake&compare=methods")
-    expect(page.get_by_role("radio", name="Methods")).to_be_checked(timeout=60_000)
+    expect(page.get_by_role("radio", name="Methods")).to_be_checked()
     expect(page).to_have_url(f"{fresh_app}/explain?sample=finland-lake&compare=methods")
     shows(page, "Place", "Finland")

@@ -33,7 +33,7 @@ def test_a_threshold_moves_by_keyboard_and_is_reset(
     page.set_viewport_size({"width": 1280, "height": 2400})
     open_models(page, app)
     chart = page.locator(".st-key-models_chart_leaderboard .js-plotly-plot")
-    expect(chart).to_be_visible(timeout=90_000)  # the browser loads plotly when it is first needed
+    expect(chart).to_be_visible()  # the browser loads plotly when it is first needed
     open_view(page, "Probabilities", "Thresholds")
     slider = page.get_by_role("slider")
     expect(slider).to_be_visible()
@@ -74,7 +74,7 @@ def test_a_wide_net_is_scrolled_by_keyboard_inside_its_frame(page: Page, app: st
     page.set_viewport_size({"width": 400, "height": 850})
     page.goto(f"{app}/models?view=Architecture&model=landcover-cnn")
     drawing = page.locator("[class*=st-key-app_architecture_landcover-cnn]")
-    expect(drawing.locator(".js-plotly-plot")).to_be_visible(timeout=90_000)
+    expect(drawing.locator(".js-plotly-plot")).to_be_visible()
     expect(drawing.get_by_text("layout.1", exact=True)).to_be_attached()
     button = drawing.get_by_role("button").first
     button.focus()
@@ -96,7 +96,7 @@ def test_the_curve_of_the_verdict_is_reached_by_keyboard(
         expect(page.get_by_role("heading", name=head)).to_be_visible()
     for stem in ("false-alarms", "caught", "risk-verdict"):
         chart = page.locator(f"[class*=st-key-models_chart_{stem}] .js-plotly-plot")
-        expect(chart).to_be_visible(timeout=90_000)
+        expect(chart).to_be_visible()
     good = page.get_by_role("radio", name="Good patches", exact=True)
     good.focus()
     good.press("ArrowRight")

@@ -28,13 +28,13 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def open_store(page: Page, url: str) -> None:
     page.goto(f"{url}/models?view=Your+models")
-    expect(steps.heading(page, "Your models")).to_be_visible(timeout=90_000)
-    expect(steps.heading(page, "Import a model")).to_be_visible(timeout=90_000)
+    expect(steps.heading(page, "Your models")).to_be_visible()
+    expect(steps.heading(page, "Import a model")).to_be_visible()
 
 
 def bring_in(page: Page, archive: Path) -> None:
     page.locator("input[type=file]").set_input_files(archive)
-    expect(page.get_by_text("field-net is among your models now")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("field-net is among your models now")).to_be_visible()
 
 
 def rename(page: Page, old: str, new: str) -> None:
@@ -59,8 +59,8 @@ def test_a_model_of_another_computer_is_renamed_used_removed_and_brought_back(
     expect(page.get_by_role("heading", name="Which land covers are here?")).to_be_visible()
     steps.classify_is_ready(page)
     steps.choose(page, "Places with known land covers", "4 ·")
-    expect(steps.heading(page, samples()[3].title)).to_be_visible(timeout=90_000)
-    expect(steps.verdict(page)).to_contain_text("%", timeout=90_000)
+    expect(steps.heading(page, samples()[3].title)).to_be_visible()
+    expect(steps.verdict(page)).to_contain_text("%")
     assert "model=valley-net" in page.url
 
     open_store(page, own_app)

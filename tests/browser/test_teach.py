@@ -25,8 +25,8 @@ def form(page: Page) -> Locator:
 
 def open_sample(page: Page, url: str, sample: Sample) -> None:
     page.goto(f"{url}/?sample={sample.name}")
-    expect(steps.heading(page, sample.title)).to_be_visible(timeout=90_000)
-    expect(page.get_by_text(FORM)).to_be_visible(timeout=90_000)
+    expect(steps.heading(page, sample.title)).to_be_visible()
+    expect(page.get_by_text(FORM)).to_be_visible()
     steps.idle(page)
 
 
@@ -76,7 +76,7 @@ def test_five_answers_are_corrected_a_model_adapted_and_all_is_undone(
     expect(page.get_by_text(samples()[5].title)).to_be_visible()
 
     page.get_by_role("button", name="Adapt landcover").click()
-    expect(page.locator(".st-key-teach_chart .js-plotly-plot")).to_be_visible(timeout=90_000)
+    expect(page.locator(".st-key-teach_chart .js-plotly-plot")).to_be_visible()
     page.get_by_text("Show as a table").click()
     expect(page.get_by_role("table").get_by_text("All, log loss")).to_be_visible()
     # Of five places it may or may not be shown to help.
@@ -116,14 +116,14 @@ def test_correcting_and_teaching_are_accessible(
 ) -> None:
     show(page, scheme, width)
     page.goto(f"{app}/teach")
-    expect(page.get_by_text("There are no corrections yet")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("There are no corrections yet")).to_be_visible()
     assert violations(page) == []
     page.locator("input[type=file]").set_input_files(
         {"name": "mine.geojson", "mimeType": "application/geo+json", "buffer": of_samples()}
     )
     expect(steps.heading(page, "Your corrections (6)")).to_be_visible()
     page.get_by_role("button", name="Adapt landcover").click()
-    expect(page.locator(".st-key-teach_chart .js-plotly-plot")).to_be_visible(timeout=90_000)
+    expect(page.locator(".st-key-teach_chart .js-plotly-plot")).to_be_visible()
     page.get_by_text("Show as a table").click()
     page.get_by_role("button", name="Suggest places").click()
     expect(page.get_by_text("All 6 windows at hand are corrected")).to_be_visible()
@@ -137,9 +137,7 @@ def test_correcting_and_teaching_are_accessible(
     expect(page.get_by_text("is in the list of models")).to_be_visible()
     page.get_by_role("button", name="Show place 4").click()
     expect(steps.heading(page, "Before and after your corrections")).to_be_visible()
-    expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible(
-        timeout=90_000
-    )
+    expect(page.get_by_role("button", name="Image and attribution map as PNG")).to_be_visible()
     page.get_by_text(FORM).click()
     expect(page.get_by_role("button", name="Keep this correction")).to_be_visible()
     page.mouse.move(0, 0)
@@ -167,9 +165,9 @@ def test_on_a_personal_computer_a_correction_outlives_a_reload(page: Page, own_a
     page.keyboard.press("Enter")
     expect(form(page).get_by_text("You said of this place")).to_be_visible()
     page.reload()
-    expect(form(page).get_by_text("You said of this place")).to_be_visible(timeout=90_000)
+    expect(form(page).get_by_text("You said of this place")).to_be_visible()
     page.get_by_role("button", name="Undo this correction").click()
     expect(form(page).get_by_text("was removed")).to_be_visible()
     page.reload()
-    expect(page.get_by_text(FORM)).to_be_visible(timeout=90_000)
+    expect(page.get_by_text(FORM)).to_be_visible()
     expect(form(page).get_by_text("You said of this place")).to_have_count(0)

@@ -34,7 +34,7 @@ def open_example(page: Page, url: str) -> None:
     """Open the page and choose the six example patches."""
     page.goto(f"{url}/train")
     example = page.get_by_role("button", name="Try it with the six example patches")
-    expect(example).to_be_visible(timeout=90_000)
+    expect(example).to_be_visible()
     example.click()
     expect(page.get_by_text("3 train, 1 validation and 1 test patches")).to_be_visible()
 
@@ -44,7 +44,7 @@ def start(page: Page, epochs: int) -> None:
     field = page.get_by_role("spinbutton", name="Epochs", exact=True)
     field.fill(str(epochs))
     field.press("Enter")
-    expect(page.get_by_text("MB of disk for 3 patches")).to_be_visible(timeout=120_000)
+    expect(page.get_by_text("MB of disk for 3 patches")).to_be_visible()
     page.get_by_role("button", name="Start training").click()
     expect(steps.heading(page, f"{MODEL} ")).to_be_visible()
 
@@ -55,9 +55,7 @@ def test_a_short_training_is_watched_and_its_model_used(
 ) -> None:
     open_example(page, own_app)
     start(page, 60)
-    expect(page.get_by_text(re.compile(r"^Training, epoch \d+ of 60, loss"))).to_be_visible(
-        timeout=120_000
-    )
+    expect(page.get_by_text(re.compile(r"^Training, epoch \d+ of 60, loss"))).to_be_visible()
     expect(page.get_by_text(re.compile("patches/s, about .* left"))).to_be_visible()
     expect(page.locator("[class*=st-key-models_chart_loss] .js-plotly-plot")).to_be_visible()
     expect(steps.heading(page, f"{MODEL} is finished")).to_be_visible(timeout=180_000)
@@ -68,7 +66,7 @@ def test_a_short_training_is_watched_and_its_model_used(
     expect(page.get_by_role("heading", name="Which land covers are here?")).to_be_visible()
     steps.classify_is_ready(page)
     steps.choose(page, "Places with known land covers", "4 ·")
-    expect(steps.heading(page, samples()[3].title)).to_be_visible(timeout=90_000)
+    expect(steps.heading(page, samples()[3].title)).to_be_visible()
     expect(steps.verdict(page)).to_contain_text("%")
     assert f"model={MODEL}" in page.url
 
@@ -88,9 +86,7 @@ def test_a_run_outlives_its_browser_and_a_server_that_is_killed(page: Page, home
     with served(environment=own) as server:
         open_example(page, server.address)
         start(page, 300)
-        expect(page.get_by_text(re.compile(r"^Training, epoch \d+ of 300, "))).to_be_visible(
-            timeout=120_000
-        )
+        expect(page.get_by_text(re.compile(r"^Training, epoch \d+ of 300, "))).to_be_visible()
         server.process.send_signal(signal.SIGKILL)
         server.process.wait()
     (run,) = record.all_runs()
@@ -98,7 +94,7 @@ def test_a_run_outlives_its_browser_and_a_server_that_is_killed(page: Page, home
     seen = len(run.history)
     with served(environment=own) as server:
         page.goto(f"{server.address}/train")
-        expect(steps.heading(page, f"{MODEL} is")).to_be_visible(timeout=90_000)
+        expect(steps.heading(page, f"{MODEL} is")).to_be_visible()
         expect(steps.heading(page, f"{MODEL} is finished")).to_be_visible(timeout=240_000)
     (run,) = record.all_runs()
     assert (run.state, run.model) == ("finished", MODEL)
@@ -124,5 +120,5 @@ def test_it_is_accessible(page: Page, home: Path, own_app: str, scheme: str, wid
 
 def test_a_shared_server_does_not_train(page: Page, app: str) -> None:
     page.goto(f"{app}/train")
-    expect(page.get_by_text("it is switched off here")).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("it is switched off here")).to_be_visible()
     expect(page.get_by_label("Folder on this computer")).to_have_count(0)
