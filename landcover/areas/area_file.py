@@ -90,6 +90,11 @@ def read_area(source: str | Path | bytes, *, name: str = "", cancel: Event | Non
         path = Path(source)
         if not path.exists():
             raise BadInput(f"There is no file '{shown(path.name)}' with an area: check its name.")
+        if path.is_dir():
+            raise BadInput(
+                f"'{shown(str(source))}' is a folder, which is no area: name a GeoJSON, "
+                "GeoPackage, KML or WKT file in it."
+            )
         size = path.stat().st_size
         found = _read({"path": str(path.absolute()), "name": path.name}, size, cancel)
         return replace(found, file=path)

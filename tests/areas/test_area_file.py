@@ -110,6 +110,8 @@ def same(area: Area, ring: Any = SQUARE, *holes: Any) -> bool:
         json.dumps({"type": "MultiPolygon", "coordinates": [[SQUARE]]}),
         json.dumps({"type": "GeometryCollection", "geometries": [{"type": "Polygon", "coordinates": [SQUARE]}]}),
         geojson(SQUARE, crs={"type": "name", "properties": {"name": "urn:ogc:def:crs:OGC:1.3:CRS84"}}),
+        geojson(SQUARE, crs={"type": "name", "properties": {"name": "EPSG:4326"}}),
+        geojson(SQUARE, crs={"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG:6.9:4326"}}),
         "\ufeff" + geojson([[*point, 312.5] for point in SQUARE]),
         shapely.Polygon(SQUARE).wkt,
         "SRID=4326;" + shapely.Polygon(SQUARE).wkt.lower(),
@@ -233,6 +235,7 @@ LINE = json.dumps({"type": "LineString", "coordinates": SQUARE})
         ("13.9,48.1,13.6,48.3", "west not below its east"),
         ("-3.5,40.1,-3.6,40.3", "west not below its east"),
         ("13.6,48.1,13.6,48.3", "is empty: its west is its east"),
+        ("-200,48.1,200,48.3", "is wider than the Earth"),
         ("400000,5200000,410000,5210000", "is not in degrees"),
         ("10,80,11,86", "reaches to 86.00° north, but Sentinel-2's grid ends at 80° south"),
         ("10,-85,11,-70", "reaches to 85.00° south"),
@@ -247,7 +250,7 @@ LINE = json.dumps({"type": "LineString", "coordinates": SQUARE})
         (geojson([[4e5, 5.2e6], [4.1e5, 5.2e6], [4.1e5, 5.21e6], [4e5, 5.2e6]]), "5,210,000, which are no degrees"),
         (geojson(SQUARE, crs=None), "states no coordinate reference system that is known"),
         (geojson(SQUARE, crs={"type": "link", "properties": {"href": "http://x"}}), "states no coordinate"),
-        (geojson(SQUARE, crs={"type": "name", "properties": {"name": "EPSG:999999"}}), "is not a coordinate reference"),
+        (geojson(SQUARE, crs={"type": "name", "properties": {"name": "EPSG:999999"}}), "'EPSG:999999' is not a coordinate"),
         (POINT, "holds only points or lines"),
         (LINE, "holds only points or lines"),
         (kml(body="<Point><coordinates>1,2</coordinates></Point>"), "holds only points or lines"),
@@ -276,6 +279,22 @@ def test_an_area_may_be_given_in_any_form(tmp_path: Path) -> None:
     area = as_area(path)
     assert area == as_area(str(path)) == as_area(area) == read_area(path)
     assert as_area(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "degrees"), [("-180,-60,180,60", 360), ("-100,30,100,60", 200), ("-10,0,180,1", 190)]
+)
+def test_a_box_wider_than_half_the_earth_is_what_it_says(text: str, degrees: int) -> None:
+    """A polygon of that width would be taken as one across the antimeridian."""
+    west, south, east, north = map(float, text.split(","))
+    assert read_area(text).geometry.bounds == (west, south, east, north)
+    assert read_area(text).geometry.area == pytest.approx(degrees * (north - south))
+
+
+def test_a_folder_is_said_to_be_one(tmp_path: Path) -> None:
+    for source in (tmp_path, str(tmp_path)):
+        with pytest.raises(BadInput, match="is a folder, which is no area: name a GeoJSON"):
+            read_area(source)
 
 
 def test_a_mistyped_name_of_a_file_is_named() -> None:

@@ -15,7 +15,7 @@ from landcover.io.outlines.drawn import Drawn
 __all__ = ["read_geojson"]
 
 _CRS84: Final = re.compile(r"(?:urn:ogc:def:crs:OGC:[\d.]*:|OGC:)?CRS84", re.IGNORECASE)
-_EPSG: Final = re.compile(r"(?:urn:ogc:def:crs:)?EPSG:[\d.]*:?(\d{1,6})", re.IGNORECASE)
+_EPSG: Final = re.compile(r"(?:urn:ogc:def:crs:)?EPSG:(?:[\d.]*:)?(\d{1,6})", re.IGNORECASE)
 _DEEPEST: Final = 20
 _LISTS: Final = {"FeatureCollection": "features", "GeometryCollection": "geometries"}
 

@@ -17,6 +17,7 @@ __all__ = ["is_box", "is_wkt", "read_box", "read_wkt"]
 
 _WIDEST: Final = 180.0
 """Degrees of longitude of a box across the antimeridian; in others west and east are swapped."""
+_ROUND: Final = 360.0
 _NUMBER: Final = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _BOX: Final = re.compile(rf"\s*\(?\[?\s*{_NUMBER}(?:\s*[,;\s]\s*{_NUMBER}){{3}}\s*\]?\)?\s*")
 _WKT: Final = re.compile(
@@ -50,6 +51,11 @@ def read_box(text: str) -> Drawn:
         )
     if west == east:
         raise BadInput(f"The box {text.strip()[:60]} is empty: its west is its east.")
+    if east - west > _ROUND:
+        raise BadInput(
+            f"The box {text.strip()[:60]} is wider than the Earth: write west, south, east, north, "
+            "such as 13.6,48.1,13.9,48.3."
+        )
     if west > east:  # across the antimeridian
         east += 360
         if east - west > _WIDEST:
@@ -57,8 +63,12 @@ def read_box(text: str) -> Drawn:
                 f"The box {text.strip()[:60]} has its west not below its east: write west, south, "
                 "east, north."
             )
+    # A polygon of more than 180° would be taken as one across the antimeridian.
+    middle = (west + east) / 2
+    sides = [(west, middle), (middle, east)] if east - west > _WIDEST else [(west, east)]
     found = Drawn()
-    found.add([[(west, south), (east, south), (east, north), (west, north), (west, south)]])
+    for left, right in sides:
+        found.add([[(left, south), (right, south), (right, north), (left, north), (left, south)]])
     return found
 
 
