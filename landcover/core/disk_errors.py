@@ -13,10 +13,12 @@ from landcover.core.text import plain
 
 _LONG: Final = 120
 
-__all__ = ["FAULTS", "explained", "general", "reason", "unwritable"]
+__all__ = ["FAULTS", "FULL", "explained", "general", "no_scratch", "reason", "unwritable"]
 
 FAULTS: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG})
 """Errors that only a disk causes, whatever the program does."""
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors that only writing meets."""
 
 _REMEDIES: Final[dict[int, tuple[str, str]]] = {
     errno.ENOSPC: ("the disk is full", "free some space, or choose a place on another disk"),
@@ -75,6 +77,14 @@ def unwritable(path: Path, error: OSError, *, folder: bool = False, remedy: str 
     _, general = _REMEDIES.get(error.errno or 0, ("", "choose another place"))
     return BadInput(
         f"{what}'{_shown(path)}' cannot be written: {reason(error)}; {remedy or general}."
+    )
+
+
+def no_scratch(error: OSError) -> BadInput:
+    """The error that says why the folder for temporary files cannot be used and what to do."""
+    return BadInput(
+        f"The folder for temporary files cannot be used ({reason(error)}): make room there, or "
+        "name another one in TMPDIR."
     )
 
 

@@ -310,10 +310,7 @@ def scratch() -> Iterator[Path]:
         with _temporary(_scratch_parent(), f".{_SCRATCH}") as folder:
             yield folder
     except OSError as error:
-        raise BadInput(
-            f"The folder for temporary files cannot be used ({disk_errors.reason(error)}): "
-            "make room there, or name another one in TMPDIR."
-        ) from None
+        raise disk_errors.no_scratch(error) from None
 
 
 def remove_abandoned(folder: Path | None = None) -> int:

@@ -16,8 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
-from landcover.core import limits
-from landcover.core.errors import LandcoverError, TooLarge
+from landcover.core import disk_errors, limits
+from landcover.core.errors import BadInput, LandcoverError, TooLarge
 from landcover.core.limits import Limits
 from landcover.io.gate import frames
 
@@ -96,6 +96,9 @@ def _answer(tasks: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
     except MemoryError:
         return {"error": TooLarge.__name__, "text": _NO_MEMORY}
     except Exception as error:  # noqa: BLE001 - the program reports it
+        if isinstance(error, OSError) and error.errno in disk_errors.FULL:
+            # A reader writes its arrays, and what it unpacks or decodes, to temporary files.
+            return {"error": BadInput.__name__, "text": str(disk_errors.no_scratch(error))}
         with suppress(MemoryError):
             return {"fault": "".join(traceback.format_exception(error))[-4_000:]}
         return {"error": TooLarge.__name__, "text": _NO_MEMORY}

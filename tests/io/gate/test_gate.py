@@ -312,6 +312,20 @@ def test_a_reader_that_fails_in_an_unknown_way_is_logged_and_reported(
     caplog.clear()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="limits another process")
+def test_a_full_temporary_folder_is_not_the_files_fault(small: Path) -> None:
+    import resource  # noqa: PLC0415 - not on Windows
+
+    pool.stop()
+    sources.level_of(__file__)  # starts a worker
+    (worker,) = pool.idle()
+    hard = resource.prlimit(worker, resource.RLIMIT_FSIZE)[1]
+    resource.prlimit(worker, resource.RLIMIT_FSIZE, (4096, hard))
+    with pytest.raises(BadInput, match=r"^The folder for temporary files cannot be used .* TMPDIR"):
+        sources.read(small)
+    pool.stop()
+
+
 def test_a_module_in_the_users_folder_is_not_imported(
     small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
