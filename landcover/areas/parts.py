@@ -26,9 +26,8 @@ from landcover.core.regular_file import read_regular
 from landcover.core.untrusted_json import parse
 from landcover.models.fitted_files import unpacked
 
-__all__ = ["SUFFIX", "Parts", "folder_of"]
+__all__ = ["Parts", "folder_of"]
 
-SUFFIX: Final = ".parts"
 _JOB: Final = "job.json"
 _SPARE: Final = 100_000
 """Bytes of a part besides its layers."""
@@ -36,7 +35,7 @@ _SPARE: Final = 100_000
 
 def folder_of(out: Path) -> Path:
     """The folder with the finished blocks of a map."""
-    return out.with_name(out.name + SUFFIX)
+    return out.with_name(out.name + files.PARTS)
 
 
 @dataclass(frozen=True, kw_only=True)

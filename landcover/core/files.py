@@ -30,6 +30,7 @@ from landcover.core.text import plain
 
 __all__ = [
     "LOCK_FILE",
+    "PARTS",
     "aside",
     "check_apart",
     "copy_folder",
@@ -51,6 +52,8 @@ __all__ = [
 _ASIDE: Final = re.compile(r"\..*\.landcover-[0-9a-f]{12}\.part", re.DOTALL)
 _LOCK: Final = re.compile(r"(\..*)?\.landcover-lock", re.DOTALL)
 _SCRATCH: Final = "landcover-scratch"
+PARTS: Final = ".parts"
+"""End of the name of a folder with the finished parts of an output that was stopped."""
 _PROBED: Final = 1_000_000
 """Bytes that are appended to a file to find out why it cannot be written."""
 _swept: set[tuple[int, int, int]] = set()

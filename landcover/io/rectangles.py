@@ -178,12 +178,20 @@ def _stats(path: Path) -> Iterator[tuple[str, int, int]]:
         return
     count = 0
     for root, folders, names in os.walk(path):
-        folders.sort()
+        # A map may be written into the folder that it is made from.
+        folders[:] = sorted(each for each in folders if not _of_a_map(each))
         for name in sorted(names):
+            if _of_a_map(name):
+                continue
             count += 1
             if count > _MOST_FILES:
                 return
             yield from _stats(Path(root) / name)
+
+
+def _of_a_map(name: str) -> bool:
+    """Whether a file or folder is one of those of a map in the making."""
+    return temporary.is_own(name) or name.endswith(temporary.PARTS)
 
 
 def _strips(window: Window) -> list[Window]:

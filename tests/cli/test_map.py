@@ -23,7 +23,7 @@ from landcover.cli.main import main
 from landcover.core.bands import BAND_NAMES
 from landcover.core.classes import CLASS_NAMES
 from landcover.core.covers import COVER_NAMES
-from landcover.io.samples import read_sample
+from landcover.io.samples import read_sample, sample_files
 
 
 def write_scene(folder: Path, rows: int, columns: int) -> Path:
@@ -90,6 +90,20 @@ def test_a_scene_becomes_a_map(
     assert low < rows["Forest"]["adjusted_ha"] < high
     assert rows["Inland waters"]["mapped_ha"] is None
     assert rows["Inland waters"]["windows_present"] > 0
+
+
+def test_a_map_may_lie_in_the_folder_that_it_is_made_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a second time, when the first one is there."""
+    for name, data in sample_files("finland-lake"):
+        (tmp_path / name).write_bytes(data)
+    monkeypatch.chdir(tmp_path)
+    made = []
+    for _ in range(2):
+        assert main(["map", ".", "map.tif"]) == DONE
+        made.append((tmp_path / "map-cover.tif").read_bytes())
+    assert made[0] == made[1]
 
 
 def test_an_area_of_the_scene(

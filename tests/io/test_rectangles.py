@@ -15,7 +15,7 @@ import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from landcover.core import limits
+from landcover.core import files, limits
 from landcover.core.bands import COMPOSITES
 from landcover.core.errors import BadInput
 from landcover.core.projection import project
@@ -253,6 +253,20 @@ def test_a_file_that_changes_is_not_mapped_on(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(BadInput, match="has changed or is gone"):
         rectangles.read(extent)
+
+
+def test_a_map_in_the_making_does_not_change_the_folder_that_it_is_made_from(
+    tmp_path: Path,
+) -> None:
+    stack(tmp_path)
+    before = stamp_of([tmp_path])
+    with files.lock_file(tmp_path / "map.tif"), files.aside(tmp_path, "map.tif") as aside:
+        (aside / "presence-0.raw").write_bytes(b"1")
+        (tmp_path / "map.tif.parts").mkdir()
+        (tmp_path / "map.tif.parts" / "0000-0000.safetensors").write_bytes(b"1")
+        assert stamp_of([tmp_path]) == before
+    (tmp_path / "B02.tif").write_bytes(b"1")
+    assert stamp_of([tmp_path]) != before
 
 
 def no_place(folder: Path) -> Path:

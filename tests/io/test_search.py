@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
+from rasterio.transform import from_origin
 
 from landcover.core.bands import BAND_NAMES
 from landcover.core.errors import BadInput
@@ -81,6 +83,23 @@ def test_a_folder_is_expanded_into_its_sources(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         sources.read(root / "two" / "2020-01-24").data, sources.read("finland-lake").data
     )
+
+
+def test_maps_of_this_program_are_no_images_of_a_folder(tmp_path: Path) -> None:
+    for day in ("2020-06-21", "2022-06-01"):
+        (tmp_path / f"lake_{day}.tif").write_bytes(STACK)
+    for name in ("map", "map-cover", "map-decision", "change-probability"):
+        with rasterio.open(
+            tmp_path / f"{name}.tif", "w", driver="GTiff", count=1, height=9, width=9, dtype="uint8",
+            crs="EPSG:32633", transform=from_origin(4e5, 5.3e6, 80, 80),
+        ) as file:  # fmt: skip
+            file.update_tags(LAYER="cover", CARD="abc")
+    for name in ("map.json", "change.json", "lake_2020-06-21.json"):
+        (tmp_path / name).write_text("{}")
+    found = [Path(one).name for one in sources.expand(tmp_path)]
+    assert found == ["lake_2020-06-21.tif", "lake_2022-06-01.tif"]
+    named = str(tmp_path / "map.tif")
+    assert sources.expand(named) == [named]  # and reading it reports why not
 
 
 def test_reading_a_folder_of_many_names_two_of_them(tmp_path: Path) -> None:

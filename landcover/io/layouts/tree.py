@@ -11,6 +11,7 @@ from typing import Protocol
 
 from landcover.core.errors import BadInput
 from landcover.io.guard import read_file, shown
+from landcover.io.layouts.own_maps import own_maps
 
 __all__ = [
     "Disk",
@@ -39,7 +40,7 @@ class Tree(Protocol):
         ...
 
     def listing(self, folder: str) -> Listing:
-        """List a folder; hidden files are left out.
+        """List a folder; hidden files and maps that this program wrote are left out.
 
         Raises:
             OSError: it cannot be opened.
@@ -97,7 +98,7 @@ class Disk:
         return self.root / path if path else self.root
 
     def listing(self, folder: str) -> Listing:
-        """As :meth:`Tree.listing`; links are followed."""
+        """As :meth:`Tree.listing`; links are followed, and maps of this program left out."""
         files: list[str] = []
         folders: list[str] = []
         with os.scandir(self.path(folder)) as entries:
@@ -108,7 +109,8 @@ class Disk:
                     folders.append(entry.name)
                 elif entry.is_file():
                     files.append(entry.name)
-        return Listing(tuple(sorted(files)), tuple(sorted(folders)))
+        left = set(files) - own_maps(self.path(folder), files)
+        return Listing(tuple(sorted(left)), tuple(sorted(folders)))
 
     def identity(self, folder: str) -> Hashable:
         """Device and number of the folder."""
