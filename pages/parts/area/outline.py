@@ -46,10 +46,15 @@ _SHOWN_POINTS: Final = 2000
 """Most points of an outline that are drawn on the map."""
 
 
-def take_drawing(text: str) -> None:
+def take_drawing(text: str, name: str = "the drawing") -> None:
     """Take what was drawn on the map as the outline."""
-    _take(DRAWN, lambda: read_area(text.encode(), name="the drawing"))
-    state.note(HOW, DRAWN)
+    _take(DRAWN, lambda: read_area(text.encode(), name=name))
+    take_how(DRAWN)
+
+
+def take_how(how: str) -> None:
+    """Choose how the area is given, before the widget is drawn."""
+    state.note(HOW, how)
     st.session_state.pop(HOW, None)  # so that the widget shows it
 
 

@@ -8,6 +8,7 @@ import streamlit as st
 
 from landcover.core.errors import LandcoverError
 from pages.parts.area import (
+    address,
     compare,
     fields,
     layers,
@@ -22,7 +23,7 @@ from pages.parts.area import (
 )
 from pages.parts.area import map as chart
 from pages.parts.area.layers import View
-from pages.parts.shared import basemap, job_bar, loaded_models, theme, widgets
+from pages.parts.shared import basemap, job_bar, loaded_models, theme, url_state, widgets
 
 if TYPE_CHECKING:
     from landcover.areas.area_file import Area
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 
 POLL_S: Final = 1.0
 """Seconds between two looks at the map while blocks arrive."""
-MODEL: Final = "area_model"
-STEP: Final = "area_step"
+MODEL: Final = address.MODEL
+STEP: Final = address.STEP
+DETAIL: Final = request.STEPS[2]
+"""Pixels from window to window unless the user chooses another step."""
 
 
 def show(*, background: bool) -> None:
@@ -41,9 +44,12 @@ def show(*, background: bool) -> None:
     left, right = st.columns([6, 5], gap="medium")
     with right:
         # Closed once there is a map, so that its place is at the top.
+        missing = st.container(key="area_missing_file")
         title = "Imagery and area" if made is None else "Imagery and area of another map"
         with st.expander(title, expanded=made is None, key=f"area_set_up_{made is None}"):
             chosen, area = _choose()
+        with missing:
+            address.show_missing()
         job_slot = st.container(key="area_job")
     with left:
         # The controls are drawn first, because the map shows what they say.
@@ -69,9 +75,12 @@ def show(*, background: bool) -> None:
 
 
 def _choose() -> tuple[state.Source, Area | None]:
+    address.restore()
     chosen = source.choose()
     how = outline.choose(whole=chosen.kind != "live")
-    return chosen, outline.current(how)
+    area = outline.current(how)
+    address.keep_area(chosen, area)
+    return chosen, area
 
 
 def _job(chosen: state.Source, area: Area | None, made: Mapping | None) -> None:
@@ -105,6 +114,8 @@ def _request(chosen: state.Source, area: Area | None) -> Request | None:
     if how != outline.WHOLE and area is None:
         st.caption("The size, the time and a button to start are shown once there is an area.")
         return None
+    if area is not None and address.is_missing():
+        return None  # it is the area of other imagery
     found = live.choose(area) if chosen.kind == "live" and area is not None else None
     if chosen.kind == "live" and found is None:
         return None
@@ -124,8 +135,12 @@ def _settings() -> tuple[str | None, int]:
         if not names:
             st.error("No model for areas is installed. Install landcover again.")
             return None, request.STEPS[0]
+        url_state.offered("mapper", names, str)  # says so if the address names another one
         model = fields.select("Model", names, names[0], MODEL, loaded_models.title)
-        state.seed(STEP, request.STEPS[2])
+        if state.chosen(STEP) not in request.STEPS:
+            st.session_state[STEP] = DETAIL
+            state.note(STEP, DETAIL)
+        state.seed(STEP, DETAIL)
         step = widgets.select_slider(
             "Metres from window to window",
             request.STEPS,
@@ -135,6 +150,7 @@ def _settings() -> tuple[str | None, int]:
             "80 m in any case.",
         )
         state.note(STEP, step)
+    address.keep_detail(model if model != names[0] else None, step if step != DETAIL else None)
     return model, step
 
 

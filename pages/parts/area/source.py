@@ -20,7 +20,7 @@ from pages.parts.shared import choice, elements, holdings, theme, widgets
 from pages.parts.shared.holdings import Whole
 
 KEY: Final = "area_source"
-_SHOWN: Final = "area_source_shown"
+SHOWN: Final = "area_source_shown"
 """What the map was last moved to."""
 _PICTURE: Final = "area_picture"
 EXAMPLE: Final = "finland-lake"
@@ -48,28 +48,21 @@ ABOUT_UPLOADS: Final = (
 def choose() -> state.Source:
     """Let the user choose the imagery, and move the map there."""
     elements.heading("Imagery")
-    options = [state.Source("sample", one.name) for one in samples()]
-    options.sort(key=lambda one: one.name != EXAMPLE)
-    own = [state.Source("upload", key) for key in reversed(_uploads())]
-    if len(together()) > 1:
-        own.append(SCENES)
-    options = [*own, *options, LIVE]
+    offered = options()
     fresh = _fresh_upload()
     if fresh is not None:
-        st.session_state[KEY] = fresh
-        state.note(KEY, fresh)
-    if state.chosen(KEY) not in options:
-        state.note(KEY, options[0])
-        st.session_state[KEY] = options[0]
-    state.seed(KEY, options[0])
-    titles = {one: title(one) for one in options}
+        take(fresh)
+    if state.chosen(KEY) not in offered:
+        take(offered[0])
+    state.seed(KEY, offered[0])
+    titles = {one: title(one) for one in offered}
     found = (
-        widgets.selectbox("Imagery", options, format_func=lambda one: titles.get(one, ""), key=KEY)
-        or options[0]
+        widgets.selectbox("Imagery", offered, format_func=lambda one: titles.get(one, ""), key=KEY)
+        or offered[0]
     )
     state.note(KEY, found)
-    if found != state.chosen(_SHOWN):
-        state.note(_SHOWN, found)
+    if found != state.chosen(SHOWN):
+        state.note(SHOWN, found)
         show_on_map(found)
     with st.expander("Upload Sentinel-2 imagery"):
         chooser.uploader(
@@ -82,6 +75,22 @@ def choose() -> state.Source:
     if found.kind == "scenes":
         st.caption(ABOUT_SCENES)
     return found
+
+
+def options() -> list[state.Source]:
+    """Return the imagery to choose from, the newest upload first."""
+    found = [state.Source("upload", key) for key in reversed(_uploads())]
+    if len(together()) > 1:
+        found.append(SCENES)
+    shipped = [state.Source("sample", one.name) for one in samples()]
+    shipped.sort(key=lambda one: one.name != EXAMPLE)
+    return [*found, *shipped, LIVE]
+
+
+def take(source: state.Source) -> None:
+    """Choose imagery, before the widget is drawn."""
+    st.session_state[KEY] = source
+    state.note(KEY, source)
 
 
 def title(source: state.Source) -> str:

@@ -47,6 +47,11 @@ def note(key: str, value: object) -> None:
     _chosen()[key] = value
 
 
+def forget(key: str) -> None:
+    """Forget what the user chose, so that :func:`seed` takes the default."""
+    _chosen().pop(key, None)
+
+
 def chosen(key: str, default: Any = None) -> Any:  # noqa: ANN401 - each widget has its own type
     """Return what the user chose last in a widget, also while it is not drawn."""
     return _chosen().get(key, default)

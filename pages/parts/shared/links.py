@@ -21,7 +21,11 @@ DECIMALS: Final = 5
 """Decimals of a place in degrees: a metre."""
 OWN: Final = "own"
 """Catalogue of an image from a catalogue file of the user: its path stays out of the address."""
+LIVE: Final = "live"
+TOGETHER: Final = "together"
+FILE: Final = "file:"
 MOST_LETTERS: Final = 200
+MOST_CORNERS: Final = 100
 MOST_VALUES: Final = 4
 MOST_PIXELS: Final = 1_000_000
 _NUMBER: Final = re.compile(r"-?[0-9]{1,3}(\.[0-9]{1,15})?", re.ASCII)
@@ -58,6 +62,11 @@ class Link:
         first, second: the two models that the Models page compares.
         about: name of the class that the Classes page explains.
         run, beside: the experiment that the Experiments page shows, and the one compared with it.
+        imagery: what the Area page maps: a sample's name, :data:`LIVE`, :data:`TOGETHER`, or
+            :data:`FILE` with the name of an uploaded file.
+        outline: corners of the area of the Area page.
+        mapper: name of the model that maps it.
+        step: pixels from window to window of the map.
     """
 
     sample: str | None = None
@@ -82,6 +91,10 @@ class Link:
     about: str | None = None
     run: str | None = None
     beside: str | None = None
+    imagery: str | None = None
+    outline: tuple[Place, ...] | None = None
+    mapper: str | None = None
+    step: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +108,7 @@ class Parameter:
         parse: value of a text; raises ValueError for a text of the wrong form.
         text: text of a value.
         several: whether the parameter may be repeated.
+        most_letters: of a value.
     """
 
     name: str
@@ -103,6 +117,7 @@ class Parameter:
     parse: Callable[[str], Any]
     text: Callable[[Any], str] = str
     several: bool = False
+    most_letters: int = MOST_LETTERS
 
 
 def rounded(place: Place) -> Place:
@@ -156,6 +171,19 @@ def _window(text: str) -> tuple[int, int]:
     return row, col
 
 
+def _outline(text: str) -> tuple[Place, ...]:
+    parts = text.split(",")
+    if len(parts) % 2 or not 3 <= len(parts) // 2 <= MOST_CORNERS:
+        raise ValueError("not the corners of an area")
+    return tuple(_place(",".join(parts[start : start + 2])) for start in range(0, len(parts), 2))
+
+
+def _step(text: str) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("not a number of pixels")
+    return int(text)
+
+
 def _day(text: str) -> date:
     if not _DAY.fullmatch(text):
         raise ValueError("not a day")
@@ -171,8 +199,8 @@ def _place_text(place: Place) -> str:
     return ",".join(_degrees(value) for value in place)
 
 
-def _area_text(area: tuple[Place, Place]) -> str:
-    return ",".join(_place_text(place) for place in area)
+def _places_text(places: tuple[Place, ...]) -> str:
+    return ",".join(_place_text(place) for place in places)
 
 
 def _window_text(window: tuple[int, int]) -> str:
@@ -182,7 +210,7 @@ def _window_text(window: tuple[int, int]) -> str:
 PARAMETERS: Final = (
     Parameter(name="sample", field="sample", title="the sample", parse=_name),
     Parameter(name="at", field="at", title="the place", parse=_place, text=_place_text),
-    Parameter(name="area", field="area", title="the rectangle", parse=_area, text=_area_text),
+    Parameter(name="area", field="area", title="the rectangle", parse=_area, text=_places_text),
     Parameter(name="catalogue", field="catalogue", title="the catalogue", parse=_name),
     Parameter(name="scene", field="scene", title="the scene", parse=_words),
     Parameter(name="date", field="date", title="the date", parse=_day, text=date.isoformat),
@@ -202,6 +230,17 @@ PARAMETERS: Final = (
     Parameter(name="about", field="about", title="the class", parse=_words),
     Parameter(name="run", field="run", title="the experiment", parse=_words),
     Parameter(name="with", field="beside", title="the other experiment", parse=_words),
+    Parameter(name="imagery", field="imagery", title="the imagery", parse=_words),
+    Parameter(
+        name="outline",
+        field="outline",
+        title="the area",
+        parse=_outline,
+        text=_places_text,
+        most_letters=24 * MOST_CORNERS,
+    ),
+    Parameter(name="mapper", field="mapper", title="the model of the map", parse=_words),
+    Parameter(name="step", field="step", title="the step of the map", parse=_step),
 )
 NAMES: Final = frozenset(row.name for row in PARAMETERS)
 TITLES: Final = {row.field: row.title for row in PARAMETERS}
@@ -236,7 +275,7 @@ def read(query: Mapping[str, Sequence[str]]) -> tuple[Link, tuple[str, ...]]:
 def _parsed(row: Parameter, texts: Sequence[str]) -> tuple[Any, ...]:
     if len(texts) > (MOST_VALUES if row.several else 1):
         raise ValueError("given too often")
-    if max(map(len, texts)) > MOST_LETTERS:
+    if max(map(len, texts)) > row.most_letters:
         raise ValueError("too long")
     return tuple(dict.fromkeys(row.parse(text) for text in texts))
 

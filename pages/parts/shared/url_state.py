@@ -161,7 +161,7 @@ def offered(field: str, options: Sequence[Option], text: Callable[[Option], str]
         unchecked.discard(field)
         absent = [one for one in wanted if one not in by_text]
         if absent:
-            _note(
+            note(
                 f"The address of this page names {links.TITLES[field]} “{absent[0]}”, which is "
                 "not offered here, so the usual one is shown."
             )
@@ -207,13 +207,14 @@ def _note_gone(key: str, field: str, options: set[str]) -> None:
     before, known[key] = known.get(key, set()), options
     value = getattr(shown.now(), field)
     if field in _MODELS and value in before - options:
-        _note(
+        note(
             f"{links.TITLES[field].capitalize()} “{value}” is no longer here: it was removed, "
             "renamed, or does not suit what is shown. The usual one is used."
         )
 
 
-def _note(sentence: str) -> None:
+def note(sentence: str) -> None:
+    """Show a sentence on what could not be taken from the address."""
     st.session_state.setdefault(_NOTICES, []).append(sentence)
 
 
