@@ -50,6 +50,7 @@ class Prepared:
         area: the area; None for all of the source.
         memory: bytes that the blocks may use.
         notes: what was repaired of the area, and how much of it is not mapped, a sentence each.
+        imagery_notes: what was decided about the imagery, such as scenes that were left out.
     """
 
     tasks: tuple[MapTask, ...]
@@ -57,6 +58,7 @@ class Prepared:
     area: Area | None
     memory: int
     notes: tuple[str, ...] = ()
+    imagery_notes: tuple[str, ...] = ()
 
     @property
     def km2(self) -> float:
@@ -139,7 +141,14 @@ def prepare(
         MapTask(plan=plan, imagery=spec, model=chosen, model_hash=card.hash) for plan in plans
     )
     notes = notes_of(area, spec, cancel=cancel)
-    return Prepared(tasks=tasks, source=source, area=area, memory=memory, notes=notes)
+    return Prepared(
+        tasks=tasks,
+        source=source,
+        area=area,
+        memory=memory,
+        notes=notes,
+        imagery_notes=imagery.provenance.notes,
+    )
 
 
 def run(
@@ -257,5 +266,5 @@ def _facts(prepared: Prepared, task: MapTask, mapper: Mapper) -> MapFacts:
         engine=f"torch {mapper.engine.precision}",
         area=None if prepared.area is None else prepared.area.name,
         created=datetime.now(UTC),
-        notes=(*stated.notes, *prepared.notes),
+        notes=(*prepared.imagery_notes, *prepared.notes),
     )

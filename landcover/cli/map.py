@@ -102,7 +102,15 @@ def _before(prepared: Prepared) -> str:
         f"{prepared.km2:,.1f} km² in {count:,} block{'s' * (count != 1)}, with "
         f"{prepared.tasks[0].model}."
     )
-    return "\n".join([line, *prepared.notes])
+    return "\n".join([line, *_notes(prepared)])
+
+
+def _notes(prepared: Prepared) -> list[str]:
+    """What a reader of the map has to know of its imagery and its area, a sentence each."""
+    imagery = (
+        f"{note[:1].upper()}{note[1:].removesuffix('.')}." for note in prepared.imagery_notes
+    )
+    return [*imagery, *prepared.notes]
 
 
 def _text(prepared: Prepared, results: Sequence[MapResult]) -> str:
@@ -164,7 +172,7 @@ def _record(prepared: Prepared, results: Sequence[MapResult]) -> str:
         "source": prepared.source,
         "model": prepared.tasks[0].model,
         "km2": round(prepared.km2, 3),
-        "notes": list(prepared.notes),
+        "notes": _notes(prepared),
         "covers": [_row(row) for row in together(prepared, results)],
         "maps": [_map_record(result) for result in results],
     }

@@ -106,6 +106,23 @@ def test_a_map_may_lie_in_the_folder_that_it_is_made_from(
     assert made[0] == made[1]
 
 
+def test_scenes_that_are_left_out_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    whole = write_scene(folder, 120, 120).read_bytes()
+    (folder / "z.tif").write_bytes(whole[:300])
+    out = str(tmp_path / "map.tif")
+    said = "1 scene left out, the first because: 'z.tif' is damaged"
+    assert main(["map", str(folder), out]) == DONE
+    assert said in capsys.readouterr().err
+    assert main(["map", str(folder), out, "--json"]) == DONE
+    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    assert note.startswith(said)
+    assert note.endswith(".")
+
+
 def test_an_area_of_the_scene(
     scene: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
