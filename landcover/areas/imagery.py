@@ -21,6 +21,7 @@ from landcover.core import progress
 from landcover.core.errors import BadInput
 from landcover.core.progress import Report
 from landcover.io import samples, sources
+from landcover.io.guard import shown
 from landcover.stac.archives import CATALOGUES
 from landcover.stac.candidates import SceneQuery
 
@@ -50,13 +51,13 @@ def imagery_of(
         cancel: set to stop.
 
     Raises:
-        BadInput: it is none of these, or has no scene of the area.
+        BadInput: it is none of these, or has no scene of the area or of these days.
         FetchError: the archive gives no usable answer.
         Cancelled: the user stopped it.
     """
     text, dates = str(source), dates or Dates()
     if text in samples.NAMES:
-        return RasterSpec(samples.read_sample(text))
+        return _of_days(RasterSpec(samples.read_sample(text)), text, dates, cancel)
     if text in CATALOGUES:
         if area is None:
             raise BadInput(f"Imagery of {text} needs an area: give --area with a box or a file.")
@@ -66,7 +67,7 @@ def imagery_of(
     if sources.is_file(text):
         if len(sources.expand(text)) > 1:
             return folder_spec(Path(text), area, dates, report=report, cancel=cancel)
-        return FileSpec.of(text)
+        return _of_days(FileSpec.of(text), text, dates, cancel)
     raise BadInput(
         f"There is no file, folder or sample '{text[:80]}' to map: give a GeoTIFF stack, a SAFE "
         f"product, a folder of scenes, or an archive ({', '.join(CATALOGUES)})."
@@ -81,6 +82,28 @@ def files_of(spec: ImagerySpec) -> tuple[Path, ...]:
         own = (one for one in spec.passes if isinstance(one, FilePass))
         return tuple(Path(scene.spec.source) for one in own for scene in one.scenes)
     return ()
+
+
+def _of_days(spec: ImagerySpec, text: str, dates: Dates, cancel: Event | None) -> ImagerySpec:
+    """A single image, if it is of an acceptable day.
+
+    Raises:
+        BadInput: it is not, or states no date.
+    """
+    if dates.any:
+        return spec
+    when = spec.open(cancel=cancel).acquired
+    if dates.has(when):
+        return spec
+    name = f"'{shown(Path(text).name)}'"
+    if when is None:
+        raise BadInput(
+            f"{name} states no date, so it may be of other days: leave out the choice of days."
+        )
+    raise BadInput(
+        f"{name} is of {when:%Y-%m-%d}, which is none of these days: give other days, or another "
+        "image."
+    )
 
 
 def _query(area: Area, dates: Dates) -> SceneQuery:

@@ -51,10 +51,15 @@ class Dates:
     near: date | None = None
     months: frozenset[int] = frozenset()
 
+    @property
+    def any(self) -> bool:
+        """Whether all days are acceptable."""
+        return self.start is None and self.end is None and not self.months
+
     def has(self, when: datetime | None) -> bool:
         """Whether a scene of a time is acceptable; one without a time only if all are."""
         if when is None:
-            return self.start is None and self.end is None and not self.months
+            return self.any
         day = when.date()
         inside = (self.start is None or day >= self.start) and (self.end is None or day <= self.end)
         return inside and (not self.months or day.month in self.months)

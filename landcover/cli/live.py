@@ -169,9 +169,12 @@ def _query(options: argparse.Namespace, name: str) -> SceneQuery:
 
 def _months(text: str | None) -> frozenset[int]:
     try:
-        return frozenset(int(part) for part in (text or "").split(",") if part.strip())
+        found = frozenset(int(part) for part in (text or "").split(",") if part.strip())
     except ValueError:
-        raise BadInput(f"'{text}' is not a list of months: give numbers such as 6,7,8.") from None
+        found = frozenset({0})
+    if not found <= set(range(1, 13)):
+        raise BadInput(f"'{text}' is not a list of months: give numbers such as 6,7,8.")
+    return found
 
 
 def _day(text: str, option: str) -> date:

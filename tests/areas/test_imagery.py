@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from landcover.areas.imagery import FileSpec, ImagerySpec, RasterSpec, imagery_of
+from landcover.areas.imagery import Dates, FileSpec, ImagerySpec, RasterSpec, imagery_of
 from landcover.core.errors import BadInput
 from landcover.core.window import Window
 from landcover.io import samples, sources
@@ -113,3 +114,21 @@ def test_what_cannot_be_mapped_is_refused(tmp_path: Path) -> None:
         imagery_of("nowhere.tif")
     with pytest.raises(BadInput, match="has changed or is gone"):
         FileSpec(source=str(tmp_path / "gone.tif"), stamp="0").open()
+
+
+def test_a_single_image_of_another_day_is_refused(tmp_path: Path) -> None:
+    """As one of many would be; a folder often holds one scene only."""
+    dated, undated = tmp_path / "in/lake_2020-06-21.tif", tmp_path / "lake.tif"
+    dated.parent.mkdir()
+    for path in (dated, undated):
+        path.write_bytes(tif(numbers(side=130)))
+    june, later = Dates(months=frozenset({6})), Dates(start=date(2021, 1, 1))
+    for source in (dated, dated.parent):
+        assert imagery_of(source, dates=june).open().acquired is not None
+        with pytest.raises(BadInput, match=r"is of 2020-06-21, which is none of these days"):
+            imagery_of(source, dates=later)
+    assert imagery_of(undated, dates=Dates(near=date(2021, 1, 1)))
+    with pytest.raises(BadInput, match=r"'lake.tif' states no date"):
+        imagery_of(undated, dates=june)
+    with pytest.raises(BadInput, match="'finland-lake' is of"):
+        imagery_of("finland-lake", dates=later)

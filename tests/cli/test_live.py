@@ -83,6 +83,7 @@ def test_the_same_scene_from_two_archives_gives_the_same_prediction(
         (["search", "48,16", "--from", "2024-06-31"], "is not a day"),
         (["search", "48,16", "--from", "2024-06-30", "--to", "2024-01-01"], "run backwards"),
         (["search", "48,16", "--months", "June"], "is not a list of months"),
+        (["search", "48,16", "--months", "6,13"], "is not a list of months"),
         (["search", "48,16", "--catalog", "nowhere"], "Unknown catalogue 'nowhere'"),
         (["classify", "finland-lake", "--date", "2020-01-01"], "is not a place: give LAT,LON"),
         (["classify", "48.2,16.4", "--date", "today"], "is not a day"),
