@@ -72,27 +72,30 @@ ready: setup check docs tools-of-tests
 
 # Two kinds of tests run separately: browser tests, one file a worker, because some files have servers
 # of their own; and tests that start processes, because a pool of them once died next to another
-# worker. Each worker has one thread; with more, they wait for each other. A worker that dies ends the
-# run, which would otherwise wait forever. Bytecode is kept, because tests start many processes that
-# would all compile the same modules.
+# worker. Each worker has one thread; with more, they wait for each other. Browser tests wait a lot, so
+# there is one worker more than cores. A worker that dies ends the run, which would otherwise wait
+# forever. Bytecode is kept, because tests start many processes that would all compile the same modules.
 export PYTHONDONTWRITEBYTECODE :=
 POOL := tests/datasets/test_memory_mapped.py
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
-WORKERS := --numprocesses=auto --max-worker-restart=0
-MAIN := $(PYTEST) $(WORKERS) --dist=worksteal --ignore=tests/browser --ignore=$(POOL)
+CORES := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+MAIN := $(PYTEST) --numprocesses=auto --max-worker-restart=0 --dist=worksteal \
+    --ignore=tests/browser --ignore=$(POOL)
+BROWSER := $(PYTEST) --numprocesses=$(shell expr $(CORES) + 1) --max-worker-restart=0 \
+    --dist=loadfile tests/browser
 
 # What comes before the tests is done two at a time.
 test:
 	$(MAKE) --jobs=2 ready
 	$(MAIN) -m "not slow"
 	$(PYTEST) -m "not slow" $(POOL)
-	$(PYTEST) $(WORKERS) --dist=loadfile -m "not slow" tests/browser
+	$(BROWSER) -m "not slow"
 
 test-all: $(VENV)/.mlflow
 	$(MAKE) --jobs=2 ready
 	$(MAIN) --hypothesis-profile=all
 	$(PYTEST) --hypothesis-profile=all $(POOL)
-	$(PYTEST) $(WORKERS) --dist=loadfile tests/browser
+	$(BROWSER)
 
 coverage: setup $(VENV)/.dev $(VENV)/.mlflow tools-of-tests
 	$(MAIN) --hypothesis-profile=all --cov=landcover --cov=pages --cov=app --cov-branch \
