@@ -35,6 +35,7 @@ from landcover.models.registry import Registry
 from pages.parts.area import map as chart
 from pages.parts.area import mapping, page, state
 from pages.parts.area import place as place_of_map
+from pages.parts.area import request as requests
 from pages.parts.classify import uploads
 from pages.parts.shared import holdings
 from tests.browser.steps import write_stack
@@ -561,6 +562,21 @@ def test_uploaded_scenes_are_mapped_together(
     # Without one of them there is nothing to join.
     upload(area_page, scenes[0])
     assert area_page.selectbox(key="area_source").value.kind != "scenes"
+
+
+def test_a_model_that_lacks_bands_is_said(area_page: AppTest) -> None:
+    bands = ("B02", "B03", "B04", "B08")
+    pixels = np.stack([EXAMPLE.band(name) for name in bands])
+    four = replace(EXAMPLE, data=pixels, bands=bands)
+    facts = dict(area_page.table[0].value.itertuples(index=False))
+    assert facts["Model"] == "landcover area"
+    area_page.session_state[holdings.KEY].uploads["upload:x"] = four
+    area_page.run()
+    facts = dict(area_page.table[0].value.itertuples(index=False))
+    said = "landcover area, from the bands B02, B03, B04 and B08 alone"
+    assert facts["Model"].startswith(said)
+    finish(press(area_page, "Map this area"))
+    assert said in "".join(one.value.replace("\\", "") for one in area_page.caption)
 
 
 def test_the_parts_of_a_map_in_two_zones_are_told_apart(area_page: AppTest, tmp_path: Path) -> None:

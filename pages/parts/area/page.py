@@ -227,7 +227,8 @@ def _offer_back() -> None:
 def _view(made: Mapping | None) -> View | None:
     if made is None or not made.canvases:
         return None
-    st.caption(f"On the map: {theme.literal(made.request.title)}, {made.request.km2:,.1f} km².")
+    said = f"{made.request.title}, {made.request.km2:,.1f} km². Model: "
+    st.caption(f"On the map: {theme.literal(said + request.model_text(made.request))}.")
     first, changed = compare.first(), compare.found_for(made)
     view = layers.controls(made.canvases[0], first, changed)
     return layers.show_legend(made.canvases[0], view, changed)

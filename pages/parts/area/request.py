@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pandas as pd
@@ -241,10 +242,26 @@ def facts(request: Request) -> pd.DataFrame:
         "Cells of 80 m": f"{cells:,}",
         "Windows of 1200 m": f"{request.windows:,}, one every {step * 10} m",
         "Blocks": f"{request.prepared.blocks:,}",
+        "Model": model_text(request),
         "Time": duration(request.read_km2 / speed(tasks[0].model)),
         "To fetch": fetched if request.download_bytes else "nothing: the imagery is here",
     }
     return pd.DataFrame([[name, text] for name, text in rows.items()], columns=["What", "How much"])
+
+
+def model_text(request: Request) -> str:
+    """Name the model of a map, and its bands if the imagery has not all of them."""
+    from landcover.models.band_subset import split_name  # noqa: PLC0415 - loads torch
+
+    name = Path(request.prepared.tasks[0].model).name
+    parts = split_name(name)
+    if parts is None:
+        return loaded_models.title(name)
+    *first, last = parts[1]
+    return (
+        f"{loaded_models.title(parts[0])}, from the bands {', '.join(first)} and {last} alone: "
+        "without the others it is less accurate"
+    )
 
 
 def speed(model: str) -> float:
