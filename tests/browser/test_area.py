@@ -21,6 +21,7 @@ pytestmark = pytest.mark.browser
 
 MAP = "iframe[title='Map to draw an area on, and of its land covers']"
 COMPLETE = "The map is complete:"
+HEADINGS = ("One place", "Hectares")
 
 
 def open_page(page: Page, url: str) -> FrameLocator:
@@ -142,6 +143,16 @@ def test_the_area_page_is_accessible(page: Page, app: str, scheme: str, width: i
     steps.idle(page)
     page.get_by_role("button", name="Look there").click()
     expect(page.locator(".st-key-area_place_chart .js-plotly-plot")).to_be_visible()
+    # On a phone, the place that was tapped is above the hectares, and nothing of its chart is cut.
+    place, hectares = (steps.heading(page, name).bounding_box() for name in HEADINGS)
+    assert place is not None
+    assert hectares is not None
+    assert place["y"] < hectares["y"]
+    ends = page.locator(".st-key-area_place_chart").evaluate(
+        "chart => [chart, ...chart.querySelectorAll('.bartext')]"
+        ".map(part => part.getBoundingClientRect().right)"
+    )
+    assert max(ends) == ends[0]
     for closed in ("Show as a table", "The layers as a table", "Imagery and area of another map"):
         page.get_by_text(closed).click()
     steps.idle(page)

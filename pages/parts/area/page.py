@@ -41,7 +41,8 @@ DETAIL: Final = request.STEPS[2]
 def show(*, background: bool) -> None:
     """Show the page below its introduction."""
     made = mapping.current()
-    left, right = st.columns([6, 5], gap="medium")
+    with st.container(key="area_main"):
+        left, right = st.columns([6, 5], gap="medium")
     with right:
         # Closed once there is a map, so that its place is at the top.
         missing = st.container(key="area_missing_file")

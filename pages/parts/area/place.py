@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # at run time it would load torch before the map is drawn
 PLACE: Final = "area_place"
 TYPED: Final = "area_place_typed"
 _ROW: Final = 24
+_END: Final = 1.75
+"""End of the axis of probabilities: on a phone, the text after the longest bar needs the rest."""
 
 
 def choose(place: Place) -> None:
@@ -198,7 +200,7 @@ def _chart(rows: list[tuple[str, float]], thresholds: dict[str, float]) -> go.Fi
         dragmode=False,
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        xaxis={"range": [0, 1.25], "visible": False, "fixedrange": True},
+        xaxis={"range": [0, _END], "visible": False, "fixedrange": True},
         yaxis={
             "autorange": "reversed",
             "fixedrange": True,
