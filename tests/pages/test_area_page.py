@@ -579,6 +579,13 @@ def test_a_model_that_lacks_bands_is_said(area_page: AppTest) -> None:
     assert said in "".join(one.value.replace("\\", "") for one in area_page.caption)
 
 
+def test_the_speed_is_that_of_large_maps() -> None:
+    requests.note_speed("one", 20, 10)
+    assert requests.speed("one") == requests.FIRST_SPEED
+    requests.note_speed("one", 200, 10)
+    assert requests.speed("one") == 20
+
+
 def test_the_parts_of_a_map_in_two_zones_are_told_apart(area_page: AppTest, tmp_path: Path) -> None:
     scenes = [
         write_stack(tmp_path / f"{name}_2017-09-24.tif", read_sample(name))

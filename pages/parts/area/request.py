@@ -29,9 +29,11 @@ SMALL_BLOCK: Final = 72
 """Side of a block of an example, which is so small that it would be a single one otherwise."""
 MEMORY_BYTES: Final = 1_000_000_000
 """What the blocks of a map of the app may use, so that other users' jobs fit beside them."""
-FIRST_SPEED: Final = 8.0
-"""Square kilometres a second that are expected before a map was made on this computer: about half
-of what the usual model reads on two cores."""
+FIRST_SPEED: Final = 40.0
+"""Square kilometres a second that are expected before a map was made on this computer: less than
+half of what the usual model reads on two cores."""
+_LEAST_KM2: Final = 50.0
+"""Smaller maps are mostly made of what any map takes, and tell no speed."""
 _MADE: Final = "area_request"
 _MOST_SPEEDS: Final = 50
 _speeds: Final[dict[str, float]] = {}
@@ -271,7 +273,7 @@ def speed(model: str) -> float:
 
 def note_speed(model: str, km2: float, seconds: float) -> None:
     """Keep how fast a map was made."""
-    if km2 > 0 and seconds > 0:
+    if km2 >= _LEAST_KM2 and seconds > 0:
         _speeds.pop(model, None)
         _speeds[model] = km2 / seconds
         while len(_speeds) > _MOST_SPEEDS:  # sessions bring models of their own
