@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
@@ -17,7 +17,7 @@ from landcover.core.text import plain
 from landcover.models.card import Card
 from landcover.models.thresholds import DEFAULT_AIM
 
-__all__ = ["JOINED", "MapFacts", "Scene", "identity", "tags_of"]
+__all__ = ["JOINED", "MapFacts", "Scene", "identity", "in_order", "tags_of"]
 
 JOINED: Final = " + "
 """Between the names of scenes of one pass."""
@@ -96,6 +96,19 @@ class MapFacts:
         """First and last sensing time; None if no scene has one."""
         times = sorted(scene.acquired for scene in self.scenes if scene.acquired is not None)
         return (times[0], times[-1]) if times else None
+
+
+def in_order(scenes: Iterable[tuple[tuple[int, int], Scene]]) -> list[Scene]:
+    """The scenes of blocks, each once, in an order that is not that in which blocks arrive.
+
+    Args:
+        scenes: row and column of each block, and its scene.
+    """
+    first: dict[Scene, tuple[int, int]] = {}
+    for index, scene in scenes:
+        if scene.name:
+            first[scene] = min(index, first.get(scene, index))
+    return sorted(first, key=lambda scene: (first[scene], scene.name))
 
 
 def tags_of(facts: MapFacts, plan: Plan, layer: Layer) -> dict[str, str]:

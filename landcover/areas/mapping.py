@@ -15,6 +15,7 @@ from threading import Event
 
 from landcover.areas.area_file import Area
 from landcover.areas.block import BlockMap, Mapper, Tally
+from landcover.areas.facts import in_order
 from landcover.areas.hectares import rows_of
 from landcover.areas.imagery import ImagerySpec, files_of
 from landcover.areas.imagery_live import items_of
@@ -218,6 +219,7 @@ def _one(
     if executor is None:
         executor = LocalExecutor.within(prepared.memory, task.plan, mapper)
     tallies: list[Tally] = []
+    scenes: list[tuple[tuple[int, int], Scene]] = []
     rows: list[AreaRow] = []
 
     def blocks() -> Iterator[tuple[Block, BlockMap]]:
@@ -225,6 +227,8 @@ def _one(
         with closing(every):
             for block, found in every:
                 tallies.append(found.tally)
+                scene = Scene(name=found.scene, acquired=found.acquired, baseline=found.baseline)
+                scenes.append((block.index, scene))
                 yield block, found
 
     def table() -> Sequence[AreaRow]:
@@ -239,7 +243,7 @@ def _one(
     return MapResult(
         crs=task.plan.window.crs,
         written=written,
-        facts=facts,
+        facts=facts.with_scenes(in_order(scenes)),
         tally=sum_of(tallies),
         rows=tuple(rows),
         seconds=time.monotonic() - begin,

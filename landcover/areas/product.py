@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 from landcover.areas import legend, stac_item, styles, table
 from landcover.areas.cog import write_cog
-from landcover.areas.facts import MapFacts, Scene, tags_of
+from landcover.areas.facts import MapFacts, Scene, in_order, tags_of
 from landcover.areas.layout import COVER, DECISION, PRESENCE, layers_of
 from landcover.areas.plan import CELL, Block, Plan
 from landcover.areas.product_files import (
@@ -42,6 +42,7 @@ __all__ = [
     "Written",
     "check_space",
     "needed",
+    "scene_of",
     "settle_finished",
     "write_products",
 ]
@@ -81,6 +82,11 @@ class Mapped(Protocol):
     def baseline(self) -> str | None:
         """Its processing baseline, if known."""
         ...
+
+
+def scene_of(found: Mapped) -> Scene:
+    """The scene that a block comes from."""
+    return Scene(name=found.scene, acquired=found.acquired, baseline=found.baseline)
 
 
 def write_products(
@@ -142,7 +148,7 @@ def _take(
     cancel: Event | None,
 ) -> list[Scene]:
     """Write the blocks into the pyramids, and return their scenes in order."""
-    scenes: dict[Scene, tuple[int, int]] = {}
+    scenes: list[tuple[tuple[int, int], Scene]] = []
     for block, found in blocks:
         progress.check(cancel)
         with disk_errors.explained(out):
@@ -151,11 +157,8 @@ def _take(
                 top, left = block.top // CELL, block.left // CELL
                 pyramids[COVER].put(top, left, found.cover)
                 pyramids[DECISION].put(top, left, found.decision[None])
-        scene = Scene(name=found.scene, acquired=found.acquired, baseline=found.baseline)
-        scenes[scene] = min(block.index, scenes.get(scene, block.index))
-    # The order in which blocks arrive must not show in the files.
-    named = (scene for scene in scenes if scene.name)
-    return sorted(named, key=lambda scene: (scenes[scene], scene.name))
+        scenes.append((block.index, scene_of(found)))
+    return in_order(scenes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -118,7 +118,9 @@ def test_scenes_that_are_left_out_are_said(
     assert main(["map", str(folder), out]) == DONE
     assert said in capsys.readouterr().err
     assert main(["map", str(folder), out, "--json"]) == DONE
-    (note,) = json.loads(capsys.readouterr().out)["notes"]
+    record = json.loads(capsys.readouterr().out)
+    assert record["maps"][0]["scenes"] == ["S2A_MSIL2A_20170813T100031_scene.tif"]
+    (note,) = record["notes"]
     assert note.startswith(said)
     assert note.endswith(".")
 
