@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -36,7 +36,7 @@ from landcover.areas import mapping
 from landcover.areas.area_file import Area, as_area, read_area
 from landcover.areas.cluster import executor_of
 from landcover.areas.imagery import Dates, imagery_of
-from landcover.areas.memory import DEFAULT_MEMORY
+from landcover.areas.memory import DEFAULT_MEMORY, bytes_of
 from landcover.areas.plan import DEFAULT_STEP
 from landcover.core import notebook
 from landcover.core.bands import PATCH_PIXELS
@@ -122,7 +122,7 @@ def fetch(
         UnknownName: there is no such catalogue.
         FetchError: the archive cannot be reached or its response is invalid.
     """
-    day = _day(near) if isinstance(near, str) else near
+    day = None if near is None else _day(near)
     return archives.fetch_best(catalog, archives.usual_query(catalog, lat, lon, day))
 
 
@@ -176,7 +176,7 @@ def map_area(
     path, name = Path(out), str(source)
     mapping.check_out(path)
     where = as_area(area)
-    day = _day(near) if isinstance(near, str) else near
+    day = None if near is None else _day(near)
     spec = imagery_of(name, area=where, dates=Dates(near=day))
     prepared = mapping.prepare(
         spec,
@@ -184,7 +184,7 @@ def map_area(
         area=where,
         model=model,
         step=step,
-        memory=int(memory * 1e9),
+        memory=bytes_of(memory),
     )
     executor = None if scheduler is None else executor_of(scheduler)
     return AreaMap(results=mapping.run(prepared, path, executor=executor))
@@ -397,7 +397,11 @@ def _best_method(model: Model) -> str:
     return (measured.best if measured else None) or DEFAULT_METHOD
 
 
-def _day(text: str) -> date:
+def _day(text: str | date) -> date:
+    if isinstance(text, datetime):
+        return text.date()
+    if isinstance(text, date):
+        return text
     try:
         return date.fromisoformat(text.strip())
     except ValueError:

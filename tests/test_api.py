@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,9 @@ from PIL import Image
 
 import landcover as lc
 from landcover.core.errors import BadInput, UnknownName
+from landcover.io.samples import read_sample
 from landcover.report.classification import report_of
+from tests.browser.steps import write_stack
 from tests.live.archive import Archive
 from tests.support.colour_pictures import encoded, pixels
 
@@ -163,3 +167,26 @@ def test_an_area_is_mapped(tmp_path: Path) -> None:
     assert "Water" in found._repr_html_()
     with pytest.raises(BadInput, match=r"\.tif"):
         lc.map_area("finland-lake", tmp_path / "map.png")
+
+
+def test_the_memory_and_the_day_of_a_map_are_checked(tmp_path: Path) -> None:
+    for memory in (math.nan, math.inf, -1.0):
+        with pytest.raises(BadInput, match="give gigabytes, such as 4"):
+            lc.map_area("finland-lake", tmp_path / "map.tif", memory=memory)
+    write_stack(tmp_path / "a_2020-06-21.tif", read_sample("finland-lake"))
+    write_stack(tmp_path / "b_2021-06-26.tif", read_sample("finland-lake"))
+    near = datetime(2020, 6, 1, 12, tzinfo=UTC)
+    found = lc.map_area(tmp_path, tmp_path / "map.tif", step=120, near=near)
+    assert [scene.name for scene in found.results[0].facts.scenes] == ["a_2020-06-21.tif"]
+
+
+def test_dates_are_named_by_paths_and_folders(tmp_path: Path) -> None:
+    paths = [tmp_path / f"lake_{day}.tif" for day in ("2020-06-21", "2021-06-26")]
+    for path in paths:
+        write_stack(path, read_sample("finland-lake"))
+    assert lc.change_between(*paths).before.source == "lake_2020-06-21.tif"
+    for sources in (tmp_path, str(tmp_path), iter(paths)):
+        days = [one.facts.day for one in lc.series_of(sources, step=120).moments]
+        assert days == ["2020-06-21", "2021-06-26"]
+    with pytest.raises(BadInput, match=r"None of the sources can be used \(lake\.tif: "):
+        lc.series_of("lake.tif")

@@ -9,15 +9,34 @@ from landcover.areas.plan import ALIGN, LARGEST_BLOCK, MOST_HALO, Plan
 from landcover.core.errors import BadInput
 from landcover.core.threads import allowed_cores
 
-__all__ = ["DEFAULT_MEMORY", "LEAST_MEMORY", "block_within", "check_memory", "workers_within"]
+__all__ = [
+    "DEFAULT_MEMORY",
+    "LEAST_MEMORY",
+    "block_within",
+    "bytes_of",
+    "check_memory",
+    "workers_within",
+]
 
 DEFAULT_MEMORY: Final = 3_000_000_000
 """Bytes that the blocks of a map may use unless the user says otherwise."""
 LEAST_MEMORY: Final = 600_000_000
+_MOST_GIGABYTES: Final = 10_000.0
 _LEAST_BLOCK: Final = 4 * ALIGN
 _HALOS: Final = 2 * MOST_HALO
 _TILE_BYTES: Final = 185_000_000
 """Memory of a worker for the maps of the tile that it computes."""
+
+
+def bytes_of(gigabytes: float) -> int:
+    """The bytes of so many gigabytes.
+
+    Raises:
+        BadInput: it is no amount of memory.
+    """
+    if not 0 < gigabytes <= _MOST_GIGABYTES:  # neither is NaN
+        raise BadInput(f"The memory is {gigabytes:g}: give gigabytes, such as 4.")
+    return int(gigabytes * 1e9)
 
 
 def check_memory(memory: int) -> None:

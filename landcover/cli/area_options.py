@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from landcover.core.errors import BadInput
 from landcover.core.freed_memory import keep_freed_memory
 
 if TYPE_CHECKING:
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
     from landcover.areas.job import Executor
 
 __all__ = ["add_area", "add_machine", "area_of", "executor_of", "memory_of"]
-
-_GB: Final = 1_000_000_000
-_MOST: Final = 10_000.0
 
 
 def add_area(parser: argparse._ActionsContainer) -> None:
@@ -60,13 +56,9 @@ def memory_of(options: argparse.Namespace) -> int:
     Raises:
         BadInput: it is no amount of memory.
     """
-    if options.memory is None:
-        from landcover.areas.memory import DEFAULT_MEMORY  # noqa: PLC0415 - as above
+    from landcover.areas.memory import DEFAULT_MEMORY, bytes_of  # noqa: PLC0415 - as above
 
-        return DEFAULT_MEMORY
-    if not 0 < options.memory <= _MOST:  # neither is NaN
-        raise BadInput(f"--memory is {options.memory:g}: give gigabytes, such as 4.")
-    return int(options.memory * _GB)
+    return DEFAULT_MEMORY if options.memory is None else bytes_of(options.memory)
 
 
 def executor_of(options: argparse.Namespace) -> Executor | None:

@@ -7,15 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from landcover.cli import (
-    area_options,
-    exit_status,
-    live,
-    model_options,
-    output,
-    progress,
-    source_options,
-)
+from landcover.cli import area_options, exit_status, live, model_options, output, progress
 from landcover.cli.commands import add_command
 from landcover.core import files
 from landcover.core.errors import BadInput
@@ -138,7 +130,7 @@ def _sources(
                 "--from, --to, --months and --catalog find passes over a place, but "
                 f"'{named[0][:60]}' is not a place: give LAT,LON such as 48.21,16.37."
             )
-        return [*source_options.expand(named)], _place(options.at), []
+        return [*named], _place(options.at), []
     if len(named) > 1 or options.at is not None or options.area is not None:
         raise BadInput(
             "A place stands for the passes over its window of 1200 m: give it alone, without --at "

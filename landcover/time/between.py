@@ -26,8 +26,8 @@ __all__ = ["change_between"]
 
 
 def change_between(
-    a: str,
-    b: str,
+    a: str | Path,
+    b: str | Path,
     *,
     area: Area | str | Path | None = None,
     model: str | None = None,
@@ -57,6 +57,7 @@ def change_between(
         Cancelled: the user stopped it.
     """
     check_threshold(threshold)
+    a, b = str(a), str(b)
     notes: tuple[str, ...] = ()
     finished = is_map(a), is_map(b)
     if all(finished):

@@ -7,7 +7,7 @@ Months put their dates together, so that one shows what clouds hid at another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +31,7 @@ from landcover.core.progress import Report
 from landcover.core.raster import ByteArray, Raster
 from landcover.core.text import plain
 from landcover.core.window import Window
+from landcover.io.sources import expand
 from landcover.time.animation import Frame
 from landcover.time.change import Estimate
 from landcover.time.dated import DateMap
@@ -86,7 +87,7 @@ class Series:
 
 
 def series_of(
-    sources: Sequence[str | Shot],
+    sources: str | Path | Shot | Iterable[str | Path | Shot],
     *,
     at: tuple[float, float] | None = None,
     area: Area | str | Path | None = None,
@@ -102,8 +103,8 @@ def series_of(
 
     Args:
         sources: images of the dates, in any order: as for
-            :func:`landcover.areas.imagery.imagery_of`, or open already. Files of one pass, such as
-            two tiles of a day, are one date.
+            :func:`landcover.areas.imagery.imagery_of`, or open already; folders and zips of them.
+            Files of one pass, such as two tiles of a day, are one date.
         at: latitude and longitude (WGS 84 degrees) of the centre of a window of 1200 m.
         area: an area, or what :func:`landcover.areas.area_file.read_area` reads; without it and
             ``at``, all of the first image.
@@ -120,14 +121,14 @@ def series_of(
         LandcoverError: the model cannot be used.
         Cancelled: the user stopped it.
     """
-    most = limits.current().series_dates
-    if len(sources) > most:
+    listed, most = _listed(sources), limits.current().series_dates
+    if len(listed) > most:
         raise BadInput(
-            f"A series has at most {most} dates, and these are {len(sources)}: choose fewer."
+            f"A series has at most {most} dates, and these are {len(listed)}: choose fewer."
         )
     check_memory(memory)
     area = as_area(area)
-    shots, failed = _open(sources, cancel)
+    shots, failed = _open(listed, cancel)
     if not shots:
         why = f" ({failed[0][0]}: {failed[0][1]})" if failed else ""
         raise BadInput(f"None of the sources can be used{why[:400]}: give images with a date.")
@@ -248,6 +249,20 @@ class _Run:
             mask=np.where(found.seen | ~found.inside, 0, found.mask).astype(np.uint8),
             cover=cover,
         )
+
+
+def _listed(sources: str | Path | Shot | Iterable[str | Path | Shot]) -> list[str | Shot]:
+    """The images that are named, with those in folders and zips."""
+    found: list[str | Shot] = []
+    for one in [sources] if isinstance(sources, str | Path | Shot) else sources:
+        if isinstance(one, Shot):
+            found.append(one)
+            continue
+        try:
+            found += expand(one)
+        except BadInput:  # opening it reports why
+            found.append(str(one))
+    return found
 
 
 def _open(

@@ -125,7 +125,7 @@ def test_what_fails_is_named_and_the_rest_is_done(
         (["missing.tif", "--out", "table.xlsx"], "must name a .csv file"),
         (["missing.tif", "--gif", "movie.mp4"], "must name a .gif file"),
         (["missing.tif", "--at", "north"], "is not a place"),
-        (["missing.tif", "--memory", "nan"], "--memory is nan"),
+        (["missing.tif", "--memory", "nan"], "memory is nan"),
         (["finland-lake", "--step", "7"], "choose a multiple of 8"),
     ],
 )
