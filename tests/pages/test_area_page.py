@@ -68,6 +68,10 @@ def texts(page: AppTest) -> str:
     return "\n".join(str(item.value).replace("\\", "") for kind in kinds for item in kind)
 
 
+def markup(page: AppTest) -> str:
+    return "".join(str(one.value) for one in page.get("html"))
+
+
 def labels(page: AppTest) -> list[str]:
     return [button.label for button in page.button]
 
@@ -308,6 +312,8 @@ def test_the_example_is_mapped_looked_at_and_packed(
     # All layers, and two of them beside each other.
     for name in area_page.selectbox(key="area_layer").options:
         area_page.selectbox(key="area_layer").select(name).run()
+        assert "<svg" not in markup(area_page)  # st.html leaves such an element out
+        assert ("<img" in markup(area_page)) == (name == "What hides the ground")
         assert [one["name"] for one in shown(area_map)["layers"]] == [name]
         assert shown(area_map)["divider"] is None
     area_page.selectbox(key="area_layer").select("Picture").run()
@@ -718,6 +724,8 @@ def test_two_dates_are_shown_beside_each_other_and_compared(
     assert "Water" in set(balance["Cover"])
     area_page.selectbox(key="area_layer").select("Change").run()
     assert shown(area_map)["layers"][0]["name"] == "Change"
+    assert "<svg" not in markup(area_page)
+    assert "<img" in markup(area_page)
     press(area_page, "Remove the first date")
     assert "Two dates" not in [one.value for one in area_page.header]
     assert "Change" not in area_page.selectbox(key="area_layer").options

@@ -215,7 +215,7 @@ def legend(found: Found) -> None:
     counts = np.zeros(256, dtype=np.int64)
     for change in found.changes:
         counts += np.bincount(change.layer.ravel(), minlength=256)
-    signs = {entry.name: swatch(entry) for entry in entries(covers)}
+    signs = {entry.name: theme.sign(swatch(entry)) for entry in entries(covers)}
     pairs: list[tuple[int, tuple[str, str]]] = [
         (int(counts[number]), pair)
         for number, pair in enumerate(pairs_of(covers), FIRST_PAIR)

@@ -159,7 +159,7 @@ def show_legend(canvas: Canvas, view: View, changed: Found | None) -> View:
         )
     if HIDDEN in view.names:
         rows = [
-            f"<li>{legend.swatch(entry)} {html.escape(entry.name)}</li>"
+            f"<li>{theme.sign(legend.swatch(entry))} {html.escape(entry.name)}</li>"
             for entry in legend.flag_entries()[1:]
         ]
         rows.append(f"<li>{theme.swatch(_hex(preview.NO_DATA_COLOUR))} no data</li>")

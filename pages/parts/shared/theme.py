@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
+from urllib.parse import quote
 
 import numpy as np
 import streamlit as st
@@ -81,6 +82,17 @@ def literal(text: str) -> str:
     Otherwise a name such as ``![](https://…)`` would load a picture from the internet.
     """
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text)
+
+
+def sign(svg: str) -> str:
+    """Return a small drawing as HTML, next to which its meaning stands.
+
+    It is an image, because ``st.html`` leaves out an SVG element.
+    """
+    return (
+        f'<img alt="" style="vertical-align: middle; width: 24px; height: 24px" '
+        f'src="data:image/svg+xml,{quote(svg)}">'
+    )
 
 
 def swatch(colour: str) -> str:
