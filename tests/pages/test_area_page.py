@@ -18,6 +18,7 @@ from unittest.mock import patch
 import folium
 import numpy as np
 import pytest
+import streamlit
 from streamlit.testing.v1 import AppTest
 
 from landcover.adapt import adaptation
@@ -729,6 +730,27 @@ def test_two_dates_are_shown_beside_each_other_and_compared(
     press(area_page, "Remove the first date")
     assert "Two dates" not in [one.value for one in area_page.header]
     assert "Change" not in area_page.selectbox(key="area_layer").options
+
+
+def test_files_are_named_after_imagery_and_days(
+    area_page: AppTest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: list[str] = []
+    finish(press(area_page, "Map this area"))
+    press(area_page, "Compare with another date")
+    area_page.session_state[holdings.KEY].uploads["upload:x"] = later()
+    finish(press(area_page.run(), "Map this area"))
+    finish(press(area_page, "Find the change"))
+    monkeypatch.setattr(
+        streamlit, "download_button", lambda _, __, name, *___, **____: names.append(name)
+    )
+    area_page.run()
+    first, second = EXAMPLE.acquired, later().acquired
+    start = f"landcover-area-later-{second:%Y-%m-%d}-"
+    assert all(name.startswith(start) for name in names)
+    assert {Path(name).suffix for name in names} == {".zip", ".csv", ".png", ".tif"}
+    assert sum(f"-since-{first:%Y-%m-%d}-" in name for name in names) == 2
+    assert "finland-lake" in area_page.session_state["area_first"].stem
 
 
 def test_maps_of_different_areas_are_not_compared(area_page: AppTest) -> None:

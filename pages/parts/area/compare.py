@@ -233,7 +233,8 @@ def legend(found: Found) -> None:
 
 
 def _downloads(found: Found) -> None:
-    for number, files in enumerate(found.files):
+    for number, (change, files) in enumerate(zip(found.changes, found.files, strict=True)):
+        stem = f"{found.pair[1].stem}-since-{change.before.day}"
         options: dict[str, Any] = {"icon": ":material/download:", "on_click": "ignore"}
         with st.container(horizontal=True):
             for title, path, mime in (
@@ -241,6 +242,6 @@ def _downloads(found: Found) -> None:
                 ("Balance as CSV", files.table, "text/csv"),
             ):
                 st.download_button(
-                    title, path.read_bytes, path.name, mime,
+                    title, path.read_bytes, f"{stem}-{path.name}", mime,
                     key=f"area_change_{number}_{mime}", **options,
                 )  # fmt: skip

@@ -24,7 +24,7 @@ from landcover.jobs import queue
 from landcover.jobs.job import Job
 from pages.parts.area import request as requests
 from pages.parts.area.request import Request
-from pages.parts.shared import holdings, sessions
+from pages.parts.shared import holdings, naming, sessions
 
 if TYPE_CHECKING:  # at run time these would load torch before the map is drawn
     from landcover.areas.block import BlockMap
@@ -72,9 +72,14 @@ class Mapping:
 
     @property
     def stem(self) -> str:
-        """Start of the names of its files to download."""
+        """Start of the names of its files to download: imagery, days, and a mark of its own."""
+        source, title = self.request.source, Path(self.request.title)
+        named = source.name if source.kind == "sample" else naming.slug(title.stem)
+        found = [day for result in self.results for day in result.facts.dates or ()]
+        days = sorted({f"{day:%Y-%m-%d}" for day in found})
+        told = [day for day in (days[:1] + days[1:][-1:]) if day not in named]
         digest = hashlib.sha256("".join(self.request.key).encode()).hexdigest()[:8]
-        return f"landcover-area-{digest}"
+        return "-".join(["landcover-area", named, *told, digest])
 
     @property
     def is_running(self) -> bool:
