@@ -15,12 +15,22 @@ from landcover.core import progress
 from landcover.core.errors import BadInput, LandcoverError, ModelMismatch
 from landcover.core.progress import Report
 from landcover.core.text import plain
+from landcover.io.guard import shown
 from landcover.models import registry
 from landcover.models.cover import CoverRecord, load_record
+from landcover.stac.archives import CATALOGUES
 from landcover.time.change import THRESHOLD, Change, check_threshold, compare
 from landcover.time.dated import DateMap, Facts
+from landcover.time.guard import check_facts
 from landcover.time.map_source import is_map, read_map
-from landcover.time.mapped import grids_of, map_of, model_for, opened
+from landcover.time.mapped import (
+    check_suits,
+    facts_of,
+    grids_of,
+    map_of,
+    model_for,
+    opened,
+)
 
 __all__ = ["change_between"]
 
@@ -97,6 +107,12 @@ def _mapped(  # noqa: PLR0917 - as change_between has them
 ) -> tuple[tuple[DateMap, DateMap], tuple[str, ...]]:
     """The maps of two images, and what has to be said of their area."""
     check_memory(memory)
+    for source in (a, b):
+        if source in CATALOGUES or source.lower().endswith(".parquet"):
+            raise BadInput(
+                f"'{shown(Path(source).name)}' has many dates: map two of them with `landcover "
+                "map` and --near, and give their covers."
+            )
     first, second = opened(a, cancel=cancel), opened(b, cancel=cancel)
     grids = grids_of(first, area, cancel=cancel)
     name, card = model_for(model, first.imagery.bands)
@@ -106,6 +122,9 @@ def _mapped(  # noqa: PLR0917 - as change_between has them
             f"'{plain(name)}' has no cover head, so it cannot tell which ground changed: choose "
             f"{registry.DEFAULT_MODEL}."
         )
+    for shot in (first, second):
+        check_suits(shot, name, card, cancel=cancel)
+    check_facts(facts_of(first, name, card), facts_of(second, name, card))
     where = executor or LocalExecutor.within(memory, grids, mapper)
     before, after = (
         map_of(shot, grids, name, card, where, report=report, cancel=cancel)

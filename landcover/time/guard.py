@@ -15,7 +15,7 @@ from landcover.core.text import listed, plain
 from landcover.time.dated import HAZY, DateMap, Facts
 from landcover.time.trend import SEASON_DAYS, season_gap
 
-__all__ = ["HIDDEN", "LEAST_SEEN", "OFFSET", "UNLIKE", "Pair", "checked_pair"]
+__all__ = ["HIDDEN", "LEAST_SEEN", "OFFSET", "UNLIKE", "Pair", "check_facts", "checked_pair"]
 
 HIDDEN: Final = 0.1
 """Share of the area that is hidden at either date from which there is a warning."""
@@ -71,13 +71,25 @@ def checked_pair(a: DateMap, b: DateMap) -> Pair:
     return Pair(before=a, after=b, warnings=tuple(warnings))
 
 
-def _check_same(a: DateMap, b: DateMap) -> None:
-    one, other = a.facts, b.facts
+def check_facts(one: Facts, other: Facts) -> None:
+    """Check what two images state of themselves, which is known before they are mapped.
+
+    Raises:
+        BadInput: they are of one day, or of different levels.
+    """
     if one.level != other.level:
         raise BadInput(
             f"{_name(one)} is {one.level} and {_name(other)} is {other.level}, whose reflectances "
             f"differ everywhere: use {one.level} products of both dates."
         )
+    when = one.acquired, other.acquired
+    if when[0] is not None and when[1] is not None and when[0].date() == when[1].date():
+        raise BadInput(f"Both are of {one.day}: give images of two dates.")
+
+
+def _check_same(a: DateMap, b: DateMap) -> None:
+    one, other = a.facts, b.facts
+    check_facts(one, other)
     if (one.model, one.card) != (other.model, other.card):
         how = (
             f"by {plain(one.model)} and {plain(other.model)}"
@@ -105,17 +117,14 @@ def _check_same(a: DateMap, b: DateMap) -> None:
             "The maps do not have the same cells: give the two images, or map both with the same "
             "--area."
         )
-    when = one.acquired, other.acquired
-    if when[0] is not None and when[1] is not None and when[0].date() == when[1].date():
-        raise BadInput(f"Both are of {one.day}: give images of two dates.")
 
 
 def _dates(before: Facts, after: Facts) -> Iterator[str]:
     if before.acquired is None or after.acquired is None:
         unknown = [_name(each) for each in (before, after) if each.acquired is None]
         yield (
-            f"{listed(unknown)} state{'s' * (len(unknown) == 1)} no date, so neither seasons nor "
-            "the order of the dates were checked."
+            f"{listed(unknown)} state{'s' * (len(unknown) == 1)} no single date, so neither "
+            "seasons nor the order of the dates were checked."
         )
         return
     apart = season_gap(before.acquired, after.acquired)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Event
+from typing import Final
+
+import numpy as np
 
 from landcover.areas.area_file import Area
 from landcover.areas.canvas import Canvas
@@ -14,10 +17,12 @@ from landcover.areas.imagery import Imagery, ImagerySpec, imagery_of
 from landcover.areas.imagery_files import FileSpec
 from landcover.areas.imagery_folder import FilePass, extent_of, scenes_spec
 from landcover.areas.job import Executor, MapTask, open_mapper
+from landcover.areas.layout import NODATA
 from landcover.areas.plan import DEFAULT_STEP, Plan
 from landcover.areas.plan_area import plans_of
+from landcover.areas.product import Scene, scene_of
 from landcover.core import progress
-from landcover.core.errors import BadInput
+from landcover.core.errors import BadInput, ModelMismatch
 from landcover.core.progress import Progress, Report
 from landcover.io.guard import shown
 from landcover.models import registry
@@ -25,7 +30,18 @@ from landcover.stac.passes import ONE_PASS
 from landcover.time.dated import DateMap, Facts, check_cells
 from landcover.time.pixels import pixel_facts
 
-__all__ = ["Shot", "facts_of", "grids_of", "map_of", "model_for", "one_a_pass", "opened"]
+__all__ = [
+    "Shot",
+    "check_suits",
+    "facts_of",
+    "grids_of",
+    "map_of",
+    "model_for",
+    "one_a_pass",
+    "opened",
+]
+
+_ONE_DAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +170,21 @@ def model_for(model: str | None, bands: tuple[str, ...]) -> tuple[str, str]:
     return found[0]
 
 
+def check_suits(shot: Shot, model: str, card: str, *, cancel: Event | None = None) -> None:
+    """Check, before anything is mapped, that an image has the level and the bands of a model.
+
+    Raises:
+        ModelMismatch: it has not; the message names the image.
+        LandcoverError: it cannot be read.
+        Cancelled: the user stopped it.
+    """
+    pixel = shot.imagery.read(shot.imagery.extent.part(0, 0, 1, 1), cancel=cancel)
+    try:
+        open_mapper(model, card).model.check_bands(pixel)
+    except ModelMismatch as error:
+        raise ModelMismatch(f"{shot.name}: {error}") from None
+
+
 def facts_of(shot: Shot, model: str, card: str) -> Facts:
     """What a map of an image says of itself."""
     stated = shot.imagery.provenance
@@ -199,13 +230,16 @@ def map_of(
 
     own = mapper.model.card
     canvas = Canvas(plan, own.classes, mapper.covers)
+    scenes: set[Scene] = set()
     with closing(executor.run(task, plan.indices, cancel)) as every:  # type: ignore[type-var]
         for done, (index, found) in enumerate(every, start=1):
             what = f"Mapping {shot.name}"
             report(Progress(what=what, done=done, total=total, unit="blocks"))
             canvas.put(plan.block_at(index), found)
+            if np.isin(found.cover[-1], (0, NODATA), invert=True).any():  # its validity
+                scenes.add(scene_of(found))
     made = DateMap(
-        facts=facts_of(shot, own.name, card),
+        facts=_with_scenes(facts_of(shot, own.name, card), scenes),
         grid=plan.cover,
         covers=mapper.covers,
         cover=canvas.cover,
@@ -214,3 +248,15 @@ def map_of(
     )
     pixels = pixel_facts(shot.imagery, plan, made.seen, cancel=cancel)
     return replace(made, haze=pixels.haze, index_water=pixels.water, dark=pixels.dark)
+
+
+def _with_scenes(facts: Facts, scenes: set[Scene]) -> Facts:
+    """What all scenes of the blocks state, where the imagery as a whole does not."""
+    times = [scene.acquired for scene in scenes if scene.acquired is not None]
+    baselines = {scene.baseline for scene in scenes}
+    acquired, baseline = facts.acquired, facts.baseline
+    if acquired is None and times and len(times) == len(scenes):
+        acquired = min(times) if max(times) - min(times) < _ONE_DAY else None
+    if baseline is None and len(baselines) == 1:
+        (baseline,) = baselines
+    return replace(facts, acquired=acquired, baseline=baseline)

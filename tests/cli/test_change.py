@@ -12,6 +12,7 @@ import rasterio
 from landcover.cli.exit_status import BAD, DONE
 from landcover.cli.main import main
 from tests.cli.test_series import write_date
+from tests.support.stack_files import numbers, tif
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +96,35 @@ def test_an_image_has_not_changed_since_itself(
 ) -> None:
     assert main(["change", pair[0], pair[0], str(tmp_path / "c.tif")]) == BAD
     assert "Both are of 2020-06-21" in capsys.readouterr().err
+
+
+def test_what_does_not_suit_is_named_before_anything_is_mapped(
+    pair: tuple[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("landcover.time.between.map_of", None)
+    bands = ("B02", "B03", "B04", "B08")
+    (tmp_path / "four.tif").write_bytes(tif(numbers(4, side=130), bands=bands))
+    out = str(tmp_path / "c.tif")
+    for sources, message in (
+        ((pair[0], str(tmp_path / "four.tif")), "error: four.tif: landcover area needs the bands"),
+        ((pair[0], pair[0]), "Both are of 2020-06-21"),
+        (("earth-search", pair[1], "--area", "24,61,25,62"), "'earth-search' has many dates: map"),
+    ):
+        assert main(["change", *sources[:2], out, *sources[2:]]) == BAD
+        assert message in capsys.readouterr().err
+
+
+def test_a_folder_whose_blocks_are_all_of_one_day_has_that_day(
+    pair: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    write_date(folder, "lake_2020-06-21.tif")
+    write_date(folder, "lake_2020-07-05.tif", cloud=0.9)
+    assert main(["change", str(folder), pair[0], str(tmp_path / "c.tif")]) == BAD
+    assert "Both are of 2020-06-21" in capsys.readouterr().err
+    assert main(["change", str(folder), pair[1], str(tmp_path / "c.tif")]) == DONE
+    assert "From 2020-06-21 to 2021-06-26" in capsys.readouterr().out

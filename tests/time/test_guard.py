@@ -64,7 +64,7 @@ def test_a_meaningless_comparison_is_refused_in_a_sentence(
     ("second", "message"),
     [
         ({"when": "2021-01-10"}, "163 days of the year apart"),
-        ({"when": None}, "state.* no date"),
+        ({"when": None}, "states no single date"),
         ({"baseline": "04.00"}, "03.01 and 04.00, of which one adds 1000"),
         ({"baseline": "02.14"}, "baselines are 03.01 and 02.14"),
         ({"baseline": None}, "does not state its processing baseline"),
