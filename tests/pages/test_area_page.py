@@ -448,6 +448,11 @@ def test_live_imagery_is_searched_described_and_mapped(area_page: AppTest) -> No
         area_page.date_input[0].set_value((first, last))
         finish(press(area_page, "Find imagery"))
         assert sentence in texts(area_page)
+    # The form keeps what was searched for while it is not shown.
+    for name in (state.Source("sample", "finland-lake"), state.Source("live")):
+        area_page.selectbox(key="area_source").select(name).run()
+    assert area_page.date_input[0].value == (first, last)
+    assert "**1 pass**" in texts(area_page)
     facts = dict(area_page.table[0].value.itertuples(index=False))
     assert facts["To fetch"].startswith("at most about")
     press(area_page, "Map this area")

@@ -35,6 +35,8 @@ BYTES_AT_LEAST: Final = 20_000_000
 _JOB: Final = "area_live_job"
 _FOUND: Final = "area_live_found"
 _FAILED: Final = "area_live_failed"
+_ASKED: Final = "area_live_asked"
+"""State key of the months, days and choice of the latest search."""
 _SHOWN: Final = 12
 
 
@@ -117,21 +119,22 @@ def _form(area: Area) -> None:
     )
     state.note("area_archive", name)
     today = datetime.now(UTC).date()
+    days = today - timedelta(days=DAYS), today
+    # What was searched for last, also after a visit to another page.
+    asked = state.chosen(_ASKED, ([], days, EACH))
     with st.form("area_live_form", border=True):
-        months = widgets.multiselect("Only these months", live.MONTHS, [])
+        months = widgets.multiselect("Only these months", live.MONTHS, asked[0])
         span = widgets.date_span(
-            "First and last day",
-            (today - timedelta(days=DAYS), today),
-            min_value=FIRST_LIGHT.date(),
-            max_value=today,
+            "First and last day", asked[1], min_value=FIRST_LIGHT.date(), max_value=today
         )
         which = widgets.segmented_control(
-            "Clearest imagery", [EACH, ONE], default=EACH, required=True
+            "Clearest imagery", [EACH, ONE], default=asked[2], required=True
         )
         pressed = widgets.form_submit_button("Find imagery", disabled=_running() is not None)
     if not pressed or name is None:
         return
     first, last = (*span, today, today)[:2]
+    state.note(_ASKED, (months, (first, last), which))
     _start(
         Search(
             name=name,
