@@ -283,6 +283,13 @@ def test_the_example_is_mapped_looked_at_and_packed(
     heads = [next(iter(table.value.columns)) for table in area_page.table]
     assert "Cover" in heads
     assert "On the map" in heads
+    windows = next(t.value for t in area_page.table if "Windows" in t.value.columns)
+    total = found.results[0].tally.windows
+    assert windows["Windows"].iloc[0] == f"present in {total} of {total}"
+    assert 0 < len(windows) < 19
+    assert "All other classes: present in no window." in "".join(
+        one.value for one in area_page.caption
+    )
     with zipfile.ZipFile(found.bundle) as archive:
         inside = set(archive.namelist())
     assert {"map.tif", "map-cover.tif", "map-decision.tif", "map.json", "map.csv", "map.png"} <= (

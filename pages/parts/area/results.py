@@ -55,8 +55,7 @@ def _hectares(made: Mapping) -> None:
         present.sort(key=lambda row: -(row.windows or 0))
         if present:
             with st.expander("In how many windows each class is present"):
-                class_link.table(_windows(present), "Class", hide_index=True)
-                st.caption(ABOUT_WINDOWS)
+                _presence(present, result.tally.windows)
 
 
 def _zone(crs: str) -> str:
@@ -97,11 +96,20 @@ def _notes(rows: Sequence[AreaRow]) -> list[str]:
     ]
 
 
-def _windows(rows: Sequence[AreaRow]) -> pd.DataFrame:
-    return pd.DataFrame(
-        [[naming.class_name(row.label), f"present in {row.windows:,} windows"] for row in rows],
-        columns=["Class", "Windows"],
-    )
+def _presence(rows: Sequence[AreaRow], windows: int) -> None:
+    found = [row for row in rows if row.windows]
+    if found:
+        counted = pd.DataFrame(
+            [
+                [naming.class_name(row.label), f"present in {row.windows:,} of {windows:,}"]
+                for row in found
+            ],
+            columns=["Class", "Windows"],
+        )
+        class_link.table(counted, "Class", hide_index=True)
+    others = "All other classes" if found else "All classes"
+    rest = "" if len(found) == len(rows) else f"{others}: present in no window. "
+    st.caption(rest + ABOUT_WINDOWS)
 
 
 def _downloads(made: Mapping) -> None:
