@@ -571,6 +571,8 @@ def test_uploaded_scenes_are_mapped_together(
     upload(area_page, scenes[0])
     assert not [one for one in area_page.selectbox(key="area_source").options if "All" in one]
     upload(area_page, *scenes)
+    said = "Your 2 images are in the list “Imagery”, and so is “All 2 uploaded scenes together”."
+    assert said in [one.value for one in area_page.caption]
     area_page.selectbox(key="area_source").select(state.Source("scenes")).run()
     assert "All 2 uploaded scenes together" in area_page.selectbox(key="area_source").options
     assert len(shown(area_map)["outlines"]) == 2

@@ -66,7 +66,7 @@ def choose() -> state.Source:
         show_on_map(found)
     with st.expander("Upload Sentinel-2 imagery"):
         chooser.uploader(
-            "Sentinel-2 images, one or several", chooser.STACK_TYPES, ABOUT_UPLOADS, _not_listed
+            "Sentinel-2 images, one or several", chooser.STACK_TYPES, ABOUT_UPLOADS, _listed
         )
         if message := choice.failure():
             st.error(theme.literal(message))
@@ -149,9 +149,12 @@ def _uploads() -> dict[str, Raster | Whole]:
     }
 
 
-def _not_listed() -> None:
-    """Say which uploaded images could not be read, and which are no imagery to map."""
+def _listed() -> None:
+    """Say where uploaded images are listed, and which ones are not, because of what."""
     uploads.show_failures()
+    if (several := len(_uploads())) > 1:
+        joined = f", and so is “{title(SCENES)}”" if len(together()) > 1 else ""
+        st.caption(f"Your {several} images are in the list “Imagery”{joined}.")
     elsewhere = [one for one in choice.uploads().values() if not one.has_place]
     others = [*elsewhere, *choice.pictures().values()]
     if others:
