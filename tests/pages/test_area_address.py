@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from landcover.io.samples import read_sample
 from pages.parts.area import map as chart
 from pages.parts.area import page, state
-from pages.parts.shared import links, shown
+from pages.parts.shared import links, shown, url_state
 from pages.parts.shared.links import Link
 from tests.browser.steps import write_stack
 from tests.pages.conftest import ROOT, MapStandIn
@@ -53,7 +53,7 @@ def test_what_is_chosen_is_in_the_address_and_shown_again(area_map: MapStandIn) 
     latitude, longitude = read_sample("austria-fields").centre
     draw(first, area_map, square(longitude - 0.004, latitude - 0.002, 0.004))
     link = address(first)
-    assert (link.imagery, link.step) == ("austria-fields", 48)
+    assert (link.imagery, link.step) == ("austria-fields", "48")
     assert link.outline is not None
     outline = on_map(area_map)["outlines"][1]["rings"][0]
     area_map.answer = {}
@@ -91,7 +91,7 @@ def test_an_address_with_an_uploaded_file_asks_for_it(area_map: MapStandIn, tmp_
 
 @pytest.mark.usefixtures("area_map")
 def test_values_that_the_page_does_not_have_are_left_out() -> None:
-    test = opened(Link(imagery="nowhere", mapper="../../secret", step=7))
+    test = opened(Link(imagery="nowhere", mapper="../../secret", step="7"))
     assert test.selectbox(key="area_source").value.name == "finland-lake"
     assert test.select_slider(key=page.STEP).value == page.DETAIL
     assert "Map this area" in labels(test)
@@ -108,3 +108,17 @@ def test_the_corners_of_an_area_are_checked() -> None:
         found, problems = links.read({"outline": [wrong]})
         assert found == Link()
         assert "the area" in problems[0]
+
+
+@pytest.mark.usefixtures("area_map")
+def test_a_step_that_is_not_offered_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(url_state, "note", said.append)
+    test = AppTest.from_file(str(ROOT / "pages" / "area.py"), default_timeout=60)
+    test.session_state["app_page"] = "by itself"
+    test.run()
+    test.session_state[shown.KEY] = Link(step="7")
+    test.session_state["app_url_unchecked"] = {"step"}
+    test.run()
+    assert not test.exception
+    assert "the step of the map “7”, which is not offered here" in said[0]

@@ -37,7 +37,8 @@ def restore() -> None:
     if wanted.outline is not None:
         state.note(source.SHOWN, found)  # the map is moved to the area
     _outline(wanted.outline)
-    for key, value in ((MODEL, wanted.mapper), (STEP, wanted.step)):
+    step = None if wanted.step is None else int(wanted.step)
+    for key, value in ((MODEL, wanted.mapper), (STEP, step)):
         st.session_state.pop(key, None)
         if value is None:
             state.forget(key)
@@ -58,7 +59,7 @@ def keep_area(chosen: state.Source, area: Area | None) -> None:
 
 def keep_detail(model: str | None, step: int | None) -> None:
     """Write the model and the step to the address; None for those that the page takes itself."""
-    _keep(mapper=model, step=step)
+    _keep(mapper=model, step=None if step is None else str(step))
 
 
 def is_missing() -> bool:

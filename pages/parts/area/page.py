@@ -136,7 +136,8 @@ def _settings() -> tuple[str | None, int]:
         if not names:
             st.error("No model for areas is installed. Install landcover again.")
             return None, request.STEPS[0]
-        url_state.offered("mapper", names, str)  # says so if the address names another one
+        for field, options in (("mapper", names), ("step", request.STEPS)):
+            url_state.offered(field, options, str)  # says so if the address names another one
         model = fields.select("Model", names, names[0], MODEL, loaded_models.title)
         if state.chosen(STEP) not in request.STEPS:
             st.session_state[STEP] = DETAIL

@@ -66,7 +66,7 @@ class Link:
             :data:`FILE` with the name of an uploaded file.
         outline: corners of the area of the Area page.
         mapper: name of the model that maps it.
-        step: pixels from window to window of the map.
+        step: pixels from window to window of the map, in digits.
     """
 
     sample: str | None = None
@@ -94,7 +94,7 @@ class Link:
     imagery: str | None = None
     outline: tuple[Place, ...] | None = None
     mapper: str | None = None
-    step: int | None = None
+    step: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,10 +178,10 @@ def _outline(text: str) -> tuple[Place, ...]:
     return tuple(_place(",".join(parts[start : start + 2])) for start in range(0, len(parts), 2))
 
 
-def _step(text: str) -> int:
+def _step(text: str) -> str:
     if not _WHOLE.fullmatch(text):
         raise ValueError("not a number of pixels")
-    return int(text)
+    return text
 
 
 def _day(text: str) -> date:
