@@ -16,7 +16,7 @@ from landcover.areas.canvas import Canvas
 from landcover.areas.imagery import Imagery, ImagerySpec, imagery_of
 from landcover.areas.imagery_files import FileSpec
 from landcover.areas.imagery_folder import FilePass, extent_of, scenes_spec
-from landcover.areas.job import Executor, MapTask, open_mapper
+from landcover.areas.job import Executor, MapTask, open_imagery, open_mapper
 from landcover.areas.layout import NODATA
 from landcover.areas.plan import DEFAULT_STEP, Plan
 from landcover.areas.plan_area import plans_of
@@ -46,21 +46,28 @@ _ONE_DAY: Final = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Shot:
-    """An open image of one date.
+    """An image of one date.
 
     Attributes:
         name: of the source, for messages.
         spec: what it is read from.
-        imagery: the same, opened.
     """
 
     name: str
     spec: ImagerySpec
-    imagery: Imagery
+
+    @property
+    def imagery(self) -> Imagery:
+        """The image, opened. Only the latest few stay open: each holds a file and temporary ones.
+
+        Raises:
+            LandcoverError: it is gone, has changed, or cannot be read.
+        """
+        return open_imagery(self.spec)
 
 
 def opened(source: str, spec: ImagerySpec | None = None, *, cancel: Event | None = None) -> Shot:
-    """Open a source.
+    """Open a source, which finds out whether it can be read.
 
     Args:
         source: as for :func:`landcover.areas.imagery.imagery_of`, or a name for ``spec``.
@@ -72,7 +79,10 @@ def opened(source: str, spec: ImagerySpec | None = None, *, cancel: Event | None
         Cancelled: the user stopped it.
     """
     found = imagery_of(source) if spec is None else spec
-    return Shot(name=shown(source), spec=found, imagery=found.open(cancel=cancel))
+    shot = Shot(name=shown(source), spec=found)
+    kept = found.open(cancel=cancel), shot.imagery  # the same twice; only the first can be stopped
+    del kept
+    return shot
 
 
 def one_a_pass(
@@ -178,7 +188,8 @@ def check_suits(shot: Shot, model: str, card: str, *, cancel: Event | None = Non
         LandcoverError: it cannot be read.
         Cancelled: the user stopped it.
     """
-    pixel = shot.imagery.read(shot.imagery.extent.part(0, 0, 1, 1), cancel=cancel)
+    imagery = shot.imagery
+    pixel = imagery.read(imagery.extent.part(0, 0, 1, 1), cancel=cancel)
     try:
         open_mapper(model, card).model.check_bands(pixel)
     except ModelMismatch as error:
@@ -187,11 +198,12 @@ def check_suits(shot: Shot, model: str, card: str, *, cancel: Event | None = Non
 
 def facts_of(shot: Shot, model: str, card: str) -> Facts:
     """What a map of an image says of itself."""
-    stated = shot.imagery.provenance
+    imagery = shot.imagery
+    stated = imagery.provenance
     return Facts(
         source=stated.scene or stated.source,
-        acquired=shot.imagery.acquired,
-        level=shot.imagery.level,
+        acquired=imagery.acquired,
+        level=imagery.level,
         baseline=stated.baseline,
         scaling=stated.scaling,
         model=model,

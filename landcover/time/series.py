@@ -19,7 +19,7 @@ import numpy as np
 from landcover.areas import hectares, legend
 from landcover.areas.area_file import Area, as_area
 from landcover.areas.hectares import CELL_HA
-from landcover.areas.job import Executor, LocalExecutor, open_mapper
+from landcover.areas.job import Executor, LocalExecutor, close_imagery, open_mapper
 from landcover.areas.memory import DEFAULT_MEMORY, check_memory
 from landcover.areas.plan import DEFAULT_STEP, Plan, plan
 from landcover.areas.plan_area import notes_of
@@ -134,6 +134,7 @@ def series_of(
         raise BadInput(f"None of the sources can be used{why[:400]}: give images with a date.")
     shots = one_a_pass(shots, area, cancel=cancel)
     grids = _plan(shots[0][1], at, area, step, cancel)
+    notes = notes_of(area, shots[0][1].spec, cancel=cancel)
     if frames and max(grids.window.width, grids.window.height) > _READ:
         raise BadInput(
             f"The area is wider than {_READ * 10 / 1000:g} km, too large for an animation: give a "
@@ -151,10 +152,12 @@ def series_of(
             raise
         except LandcoverError as error:
             failed.append((shot.name, str(error)))
+        finally:
+            close_imagery(shot.spec)
     if not run.moments:
         raise BadInput(f"None of the dates can be mapped ({failed[0][1][:400]}): choose others.")
     found = run.finished(_words(grids, at, area), tuple(failed))
-    return replace(found, notes=notes_of(area, shots[0][1].spec, cancel=cancel))
+    return replace(found, notes=notes)
 
 
 class _Run:
