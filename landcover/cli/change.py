@@ -54,7 +54,7 @@ def _change(options: argparse.Namespace) -> int:
     from landcover.time.between import change_between  # noqa: PLC0415 - as above
     from landcover.time.change import THRESHOLD  # noqa: PLC0415 - as above
 
-    output.check(options.out, _SUFFIXES)
+    output.check(options.out, _SUFFIXES, option="OUT.tif")
     a, b = options.a.strip(), options.b.strip()
     files.check_apart(change_files.ChangeFiles.beside(options.out).all, a, b, options.area)
     with progress.show() as report:

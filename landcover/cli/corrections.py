@@ -146,7 +146,7 @@ def _undo(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from landcover.adapt import geojson  # noqa: PLC0415 - slow to import
 
-    output.check(options.file, (".geojson", ".json"))
+    output.check(options.file, (".geojson", ".json"), option="FILE")
     geojson.write(_kept().read(), options.file)
     print(output.written(options.file, size=True))
     return 0

@@ -13,8 +13,13 @@ from landcover.core.text import one_line
 __all__ = ["check", "saving", "saving_card", "written"]
 
 
-def check(path: Path, suffixes: Collection[str]) -> None:
+def check(path: Path, suffixes: Collection[str], *, option: str = "--out") -> None:
     """Check that a file can be written, before anything is computed.
+
+    Args:
+        path: the file.
+        suffixes: that its name may have.
+        option: that named it.
 
     Raises:
         BadInput: its suffix is none of ``suffixes``, its folder does not exist, or it is a folder.
@@ -22,11 +27,11 @@ def check(path: Path, suffixes: Collection[str]) -> None:
     if path.suffix.lower() not in suffixes:
         *others, last = sorted(suffixes)
         kinds = f"{', '.join(others)} or {last}" if others else last
-        raise BadInput(f"--out must name a {kinds} file, not '{path.name}'.")
+        raise BadInput(f"{option} must name a {kinds} file, not '{path.name}'.")
     if not _is_folder(path.parent):
         raise BadInput(f"The folder '{path.parent}' does not exist: make it, or name another.")
     if _is_folder(path):
-        raise BadInput(f"'{path.name}' is a folder: name a file for --out.")
+        raise BadInput(f"'{path.name}' is a folder: name a file for {option}.")
 
 
 @contextmanager

@@ -70,9 +70,12 @@ def _series(options: argparse.Namespace) -> int:
     from landcover.time import animation, series_files  # noqa: PLC0415 - as above
     from landcover.time.series import series_of  # noqa: PLC0415 - as above
 
-    for path, suffixes in ((options.out, _TABLE), (options.gif, _ANIMATION)):
+    for name, path, suffixes in (
+        ("--out", options.out, _TABLE),
+        ("--gif", options.gif, _ANIMATION),
+    ):
         if path is not None:
-            output.check(path, suffixes)
+            output.check(path, suffixes, option=name)
     files.check_apart(_outputs(options), *options.sources, options.area)
     with progress.show() as report:
         sources, at, missed = _sources(options, report)

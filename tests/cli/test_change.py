@@ -62,7 +62,7 @@ def test_two_maps_give_what_their_images_give(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("change.png", "must name a .tif or .tiff file"),
+        ("change.png", "OUT.tif must name a .tif or .tiff file"),
         ("missing/change.tif", "does not exist"),
         ("change.tif --threshold 2", "choose 0.8"),
         ("change.tif --area 5,5,4", "error: "),

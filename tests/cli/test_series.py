@@ -123,7 +123,7 @@ def test_what_fails_is_named_and_the_rest_is_done(
         (["48.2,16.4", "more.tif", "--from", "2024-06-01", "--to", "2024-07-01"], "give it alone"),
         (["missing.tif", "--from", "2024-06-01"], "is not a place"),
         (["missing.tif", "--out", "table.xlsx"], "must name a .csv file"),
-        (["missing.tif", "--gif", "movie.mp4"], "must name a .gif file"),
+        (["missing.tif", "--gif", "movie.mp4"], "--gif must name a .gif file"),
         (["missing.tif", "--at", "north"], "is not a place"),
         (["missing.tif", "--memory", "nan"], "memory is nan"),
         (["finland-lake", "--step", "7"], "choose a multiple of 8"),
