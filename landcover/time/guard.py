@@ -159,10 +159,13 @@ def _processing(before: Facts, after: Facts) -> Iterator[str]:
             "numbers could be taken for change: check that dark water has about 0 at both dates."
         )
     elif (_number(one) >= _OFFSET_BASELINE) != (_number(other) >= _OFFSET_BASELINE):
+        # Of several scenes the scaling is that of each block.
+        ways = (plain(before.scaling), plain(after.scaling))
+        how = f" ({ways[0]}; {ways[1]})" if ways[0] != ways[1] else ""
         yield (
             f"The processing baselines are {plain(one)} and {plain(other)}, of which one adds 1000 "
-            f"to all numbers: it was removed ({plain(before.scaling)}; {plain(after.scaling)}), "
-            "but do not take small differences of brightness for change."
+            f"to all numbers: it was removed{how}, but do not take small differences of brightness "
+            "for change."
         )
     else:
         yield (

@@ -65,7 +65,7 @@ def test_a_meaningless_comparison_is_refused_in_a_sentence(
     [
         ({"when": "2021-01-10"}, "163 days of the year apart"),
         ({"when": None}, "states no single date"),
-        ({"baseline": "04.00"}, "03.01 and 04.00, of which one adds 1000"),
+        ({"baseline": "04.00"}, "03.01 and 04.00, of which one adds 1000 .* was removed, but"),
         ({"baseline": "02.14"}, "baselines are 03.01 and 02.14"),
         ({"baseline": None}, "does not state its processing baseline"),
         (
