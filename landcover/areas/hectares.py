@@ -114,6 +114,10 @@ def cover_rows(
         why = "The errors of this map were not measured, so that its hectares are not corrected."
         pairs = zip(covers, mapped.tolist(), strict=True)
         return tuple(AreaRow(label=name, mapped_ha=area, note=why) for name, area in pairs)
+    if not cells.any():
+        # An estimate of nothing is 0 with an interval of 0, as if no cover were there.
+        why = "No hectares: no cell of the area is in clear view."
+        return tuple(AreaRow(label=name, mapped_ha=0.0, note=why) for name in covers)
     known = np.array(record.places) >= LEAST_PLACES
     # What such cells are in truth is not known: they may be of any cover.
     unknown = float(mapped[~known].sum())

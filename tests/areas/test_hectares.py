@@ -81,6 +81,12 @@ def test_a_cover_that_few_reference_patches_have_gets_no_hectares() -> None:
     assert "6 reference patches" in rows[WETLANDS].note
 
 
+def test_an_area_that_is_hidden_has_no_hectares_instead_of_none_of_each_cover() -> None:
+    for row in hectares.cover_rows(cells(), COVER_NAMES, record()):
+        assert (row.mapped_ha, row.adjusted_ha, row.low_ha, row.high_ha) == (0, None, None, None)
+        assert "no cell of the area is in clear view" in row.note
+
+
 def test_cells_of_unknown_truth_widen_the_interval_of_all_covers() -> None:
     known = record()
     some = known.with_fields(places=[8 if k != WETLANDS else 1 for k in range(COUNT)])
