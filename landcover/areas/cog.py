@@ -170,5 +170,5 @@ def _add_palette(parent: ET.Element, layer: Layer, colours: Sequence[Rgb]) -> No
         opacity = 0 if number == layer.nodata else 255
         ET.SubElement(table, "Entry", c1=str(red), c2=str(green), c3=str(blue), c4=str(opacity))
     names = ET.SubElement(parent, "CategoryNames")
-    for name in ("no decision", *layer.classes):
+    for name in (layer.nothing, *layer.classes):
         ET.SubElement(names, "Category").text = name

@@ -87,6 +87,7 @@ class Layer:
         bands: in the order of the file.
         classes: names of the classes, in the order of their numbers from 1.
         nodata: value without data.
+        nothing: name of the number 0.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Layer:
     bands: tuple[LayerBand, ...]
     classes: tuple[str, ...]
     nodata: int = NODATA
+    nothing: str = "no decision"
 
     @property
     def shape(self) -> tuple[int, int, int]:

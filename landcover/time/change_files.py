@@ -212,6 +212,7 @@ def _write_layer(
 
 
 def _change_layer(change: Change) -> Layer:
+    outside, *names = names_of(change.covers)
     return Layer(
         name=DECISION,
         title="Change: what the cover of each cell of 80 m was and became, where it is clear.",
@@ -223,8 +224,9 @@ def _change_layer(change: Change) -> Layer:
                 about="1 can't tell, 2 no change shown, from 3 on pairs of covers",
             ),
         ),
-        classes=names_of(change.covers)[1:],
+        classes=tuple(names),
         nodata=OUTSIDE,
+        nothing=outside,
     )
 
 
