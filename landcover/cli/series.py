@@ -160,7 +160,8 @@ def _of_area(source: str, options: argparse.Namespace, report: Report) -> list[s
     area = area_options.area_of(options)
     if area is None:
         raise BadInput(
-            f"A series from {source[:60]} needs an area: give --area with a box or a file."
+            f"A series from {source[:60]} needs an area: give --area with a box or a file, or for "
+            "the passes over a place LAT,LON and --catalog."
         )
     start, end, _, months = live.days(options)
     dates = Dates(start=start, end=end, months=months)

@@ -168,4 +168,6 @@ def test_the_passes_over_a_place_come_from_a_catalogue(
     ]
     assert 20 < record["hectares"] < 144
     assert main(["series", catalogue, "--json"]) == BAD
-    assert "needs an area" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "needs an area" in err
+    assert "LAT,LON and --catalog" in err
