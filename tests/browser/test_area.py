@@ -28,15 +28,15 @@ def open_page(page: Page, url: str) -> FrameLocator:
     """Open the page and wait until an area can be mapped."""
     page.goto(f"{url}/area")
     frame = page.frame_locator(MAP)
-    expect(frame.locator(".lc-area-imagery")).to_be_visible(timeout=90_000)
-    expect(page.get_by_role("button", name="Map this area")).to_be_visible(timeout=90_000)
+    expect(frame.locator(".lc-area-imagery")).to_be_visible()
+    expect(page.get_by_role("button", name="Map this area")).to_be_visible()
     steps.idle(page)
     return frame
 
 
 def map_it(page: Page) -> None:
     page.get_by_role("button", name="Map this area").click()
-    expect(page.get_by_text(COMPLETE)).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(COMPLETE)).to_be_visible()
     steps.idle(page)
 
 
@@ -109,7 +109,7 @@ def test_a_map_is_made_and_compared_by_keyboard_alone(page: Page, app: str) -> N
     tab_to(page, "Model and detail")  # the text of the page also ends with the next name
     tab_to(page, "Map this area")
     page.keyboard.press("Enter")
-    expect(page.get_by_text(COMPLETE)).to_be_visible(timeout=120_000)
+    expect(page.get_by_text(COMPLETE)).to_be_visible()
     steps.idle(page)
     steps.choose(page, "Layer", "Picture")
     steps.idle(page)
@@ -182,12 +182,12 @@ def test_an_upload_larger_than_memory_is_mapped_after_visits_to_other_pages(
         page.get_by_text("Upload Sentinel-2 imagery").click()
         page.locator("input[type=file]").first.set_input_files(scene)
         size = page.get_by_role("cell", name="174.2 km²")
-        expect(size).to_be_visible(timeout=90_000)
+        expect(size).to_be_visible()
         steps.idle(page)
         for name in ("Teach", "Area"):
             page.get_by_role("link", name=name, exact=True).first.click()
             steps.idle(page)
-        expect(size).to_be_visible(timeout=90_000)
+        expect(size).to_be_visible()
         expect(frame.locator("img.lc-area-under")).to_have_count(1)
         map_it(page)
         expect(page.get_by_text("174.2 km² in")).to_be_visible()
