@@ -1,5 +1,5 @@
 # make run       set everything up and open the app
-# make test      set up, lint, check types, build the documentation, test: 25 minutes on 2 cores
+# make test      set up, lint, check types, build the documentation, test: 15 minutes on 2 cores
 # make test-all  the same with the long tests and hundreds of examples a property, before a release
 # make coverage  print the coverage of lines and branches by all tests except the browser tests
 # make bench     measure the speeds that docs/speed.md and docs/live.md quote
