@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -129,9 +130,14 @@ def test_larger_picture_lets_the_user_choose_a_window(page: Page, app: str, tmp_
     expect(row).to_have_value("240")
     expect(steps.verdict(page)).to_contain_text("%")
     # A click next to the window, still inside the image, moves it there.
-    chart = page.locator(steps.MAP_FRAME).bounding_box()
-    assert chart is not None
-    page.mouse.click(chart["x"] + chart["width"] / 2, chart["y"] + chart["height"] / 2 - 150)
+    for _ in range(5):  # a map that was being drawn again does not see a click
+        steps.idle(page)
+        chart = page.locator(steps.MAP_FRAME).bounding_box()
+        assert chart is not None
+        page.mouse.click(chart["x"] + chart["width"] / 2, chart["y"] + chart["height"] / 2 - 150)
+        with suppress(AssertionError):
+            expect(row).not_to_have_value("240", timeout=15_000)
+            break
     expect(row).not_to_have_value("240")
 
 
