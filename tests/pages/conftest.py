@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from landcover.jobs import queue
+from pages.parts.area import map as area_chart
 from pages.parts.classify import map as chart
 from pages.parts.classify import uploads
 
@@ -57,8 +59,17 @@ class MapStandIn:
 
 @pytest.fixture
 def browser_map(monkeypatch: pytest.MonkeyPatch) -> MapStandIn:
+    return _in_place_of(chart, monkeypatch)
+
+
+@pytest.fixture
+def area_map(monkeypatch: pytest.MonkeyPatch) -> MapStandIn:
+    return _in_place_of(area_chart, monkeypatch)
+
+
+def _in_place_of(module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> MapStandIn:
     stand_in = MapStandIn()
-    monkeypatch.setattr(chart, "st_folium", stand_in)
+    monkeypatch.setattr(module, "st_folium", stand_in)
     return stand_in
 
 

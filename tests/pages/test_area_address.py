@@ -8,7 +8,6 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from landcover.io.samples import read_sample
-from pages.parts.area import map as chart
 from pages.parts.area import page, state
 from pages.parts.shared import links, shown, url_state
 from pages.parts.shared.links import Link
@@ -18,13 +17,6 @@ from tests.pages.test_area_page import choose_how, draw, labels, square, texts, 
 from tests.pages.test_area_page import shown as on_map
 
 LAKE = read_sample("finland-lake")
-
-
-@pytest.fixture
-def area_map(monkeypatch: pytest.MonkeyPatch) -> MapStandIn:
-    stand_in = MapStandIn()
-    monkeypatch.setattr(chart, "st_folium", stand_in)
-    return stand_in
 
 
 def opened(link: Link | None = None) -> AppTest:

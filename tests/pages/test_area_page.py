@@ -33,7 +33,6 @@ from landcover.io.samples import NAMES, read_sample
 from landcover.jobs import queue
 from landcover.models import registry, store
 from landcover.models.registry import Registry
-from pages.parts.area import map as chart
 from pages.parts.area import mapping, page, state
 from pages.parts.area import place as place_of_map
 from pages.parts.area import request as requests
@@ -45,13 +44,6 @@ from tests.pages.conftest import ROOT, MapStandIn
 
 PATIENCE_S = 120
 EXAMPLE = read_sample("finland-lake")
-
-
-@pytest.fixture
-def area_map(monkeypatch: pytest.MonkeyPatch) -> MapStandIn:
-    stand_in = MapStandIn()
-    monkeypatch.setattr(chart, "st_folium", stand_in)
-    return stand_in
 
 
 @pytest.fixture
